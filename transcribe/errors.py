@@ -1,0 +1,68 @@
+"""The exception tree; whoever catches one knows what to do next.
+
+    TranscribeError
+    ├── ConfigError          stop before Spark starts, exit code 2
+    │   └── ManifestError    the input list itself cannot be used
+    ├── RecordingError       one recording cannot be done: a row in ``failures``
+    │   ├── StorageError     cannot be listed, read or fetched     (retried in the next run)
+    │   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
+    │   └── InferenceError   the engine failed on its chunks       (retried in the next run)
+    ├── ModelError           weights missing or not the bytes the registry promises; ends the run
+    └── PublishError         a commit did not go through; nothing of the wave is visible
+"""
+
+from __future__ import annotations
+
+
+class TranscribeError(Exception):
+    """Base of everything this project raises on purpose."""
+
+
+class ConfigError(TranscribeError):
+    """A setting is wrong: names the key, the value and the remedy."""
+
+    def __init__(self, key: str, value: object, remedy: str) -> None:
+        super().__init__(f"{key} = {value!r}: {remedy}")
+        self.key, self.value, self.remedy = key, value, remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, object, str]]:
+        return type(self), (self.key, self.value, self.remedy)
+
+
+class ManifestError(ConfigError):
+    """The manifest or input path cannot be used at all."""
+
+
+class RecordingError(TranscribeError):
+    """One recording failed: ``stage``, ``error`` (a stable code), message and next step."""
+
+    stage = "segment"
+    retryable = True
+
+    def __init__(self, error: str, message: str, next_step: str) -> None:
+        super().__init__(f"{error}: {message}")
+        self.error, self.message, self.next_step = error, message, next_step
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.error, self.message, self.next_step)
+
+
+class StorageError(RecordingError):
+    stage = "fetch"
+
+
+class DecodeError(RecordingError):
+    stage = "decode"
+    retryable = False
+
+
+class InferenceError(RecordingError):
+    stage = "transcribe"
+
+
+class ModelError(TranscribeError):
+    """Weights are missing, or not the bytes that the registry promises."""
+
+
+class PublishError(TranscribeError):
+    """A wave could not be committed."""

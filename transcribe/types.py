@@ -1,0 +1,233 @@
+"""The words of this project as frozen dataclasses. Read this file first.
+
+Two clocks: the *recording's* (0 at the first sample of the file) and the *chunk's* (0 at the first
+sample of what the model hears). Chunk-clock names end in ``_in_chunk_s``; everything else ending in
+``_s`` is on the recording's clock or a duration. Only ``merge_timestamps.py`` converts between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 16_000
+"""Samples a second of all audio after decoding."""
+
+Samples = npt.NDArray[np.float32]
+"""Mono audio at ``SAMPLE_RATE``, nominally in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One source file or object, as planned."""
+
+    recording_id: str
+    uri: str  # local path or s3://bucket/key
+    source_version: str  # changes when the bytes may have changed
+    region: str
+    date: str  # YYYY-MM-DD
+    language: str | None = None  # hint, ISO 639-1 (Whisper's codes); None: identify it
+    service: str | None = None
+    channels: str = "auto"  # auto, mix, each, or comma-separated 0-based indices
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Speech found by VAD in one channel. Recording clock, no text."""
+
+    channel: int
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the recording that a chunk holds: where it lies on both clocks."""
+
+    start_s: float
+    start_in_chunk_s: float
+    duration_s: float
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + self.duration_s
+
+    @property
+    def end_in_chunk_s(self) -> float:
+        return self.start_in_chunk_s + self.duration_s
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One model input: pieces of one channel, in time order, back to back on the chunk's clock."""
+
+    recording_id: str
+    channel: int
+    index: int  # 0-based within the recording and channel
+    pieces: tuple[Piece, ...]  # at least one
+    speech_s: float  # seconds of VAD speech inside the pieces
+
+    @property
+    def chunk_id(self) -> str:
+        return f"{self.recording_id}/{self.channel}/{self.index}"
+
+    @property
+    def duration_s(self) -> float:
+        return self.pieces[-1].end_in_chunk_s
+
+
+@dataclass(frozen=True)
+class ChunkAudio:
+    """A chunk as an engine gets it: samples and the language to decode (None: engine's choice)."""
+
+    chunk_id: str
+    samples: Samples
+    language: str | None
+    speech_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class HypothesisWord:
+    """A word on the chunk's clock; ``text`` keeps its leading space and punctuation."""
+
+    text: str
+    start_in_chunk_s: float
+    end_in_chunk_s: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A model's output for one chunk. Empty text and no words when it heard nothing."""
+
+    text: str
+    language: str
+    words: tuple[HypothesisWord, ...]
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float  # zlib: > 2.4 usually means a loop
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Is a hypothesis believable? ``status`` is ok, repaired or rejected; the reason says why."""
+
+    status: str
+    reason: str = ""
+
+    @property
+    def believable(self) -> bool:
+        return self.status != "rejected"
+
+    def __str__(self) -> str:
+        return f"{self.status}:{self.reason}" if self.reason else self.status
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A chunk with its accepted (or best rejected) hypothesis and how that came about."""
+
+    chunk: Chunk
+    hypothesis: Hypothesis
+    verdict: Verdict
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word on the recording's clock."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One merged, sentence-like stretch of text of one channel. Recording clock."""
+
+    start_s: float
+    end_s: float
+    channel: int
+    speaker: str
+    language: str
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    verdict: str  # str(Verdict) of the chunk it came from
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Detected speech without words in the transcript, and why."""
+
+    channel: int
+    start_s: float
+    end_s: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Seconds of speech, summed over channels: ``speech_s = covered_s + sum of dropped``."""
+
+    speech_s: float = 0.0
+    sent_s: float = 0.0
+    covered_s: float = 0.0
+    dropped: tuple[Dropped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What segmentation learned about one recording."""
+
+    recording_id: str
+    duration_s: float
+    n_channels: int  # of the file
+    segments: tuple[Segment, ...]  # in time order within a channel
+    n_chunks: int
+
+
+@dataclass(frozen=True)
+class LanguageScores:
+    """Language probabilities of one chunk, best first."""
+
+    probs: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How an engine decodes one batch."""
+
+    beam_size: int = 1
+    temperature: float = 0.0  # > 0 samples, seeded; beam_size is ignored then
+    full_context: bool = False  # encode 30 s whatever the chunk's length
+    word_timestamps: bool = True
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All utterances of one recording in time order: one row of the transcripts table."""
+
+    recording: Recording
+    duration_s: float
+    n_channels: int
+    language: str
+    language_prob: float
+    text: str
+    utterances: tuple[Utterance, ...]
+    coverage: Coverage = field(default_factory=Coverage)
