@@ -1,0 +1,129 @@
+"""Error counts of a hypothesis against a reference, on normalised text.
+
+English is normalised with Whisper's English normaliser (contractions, spelling variants, numbers), every
+other language with its basic one (case, punctuation). Languages written without spaces are counted by
+character, so their "word error rate" is a character error rate; all others by word.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+BY_CHARACTER = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
+"""Languages written without spaces between words: one token a character."""
+
+
+@dataclass(frozen=True)
+class ErrorCount:
+    """Edit operations that turn the reference's tokens into the hypothesis'. Counts add up with ``+``."""
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    n_reference: int = 0  # tokens: words, or characters of a language in BY_CHARACTER
+
+    def __add__(self, other: ErrorCount) -> ErrorCount:
+        return ErrorCount(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.n_reference + other.n_reference,
+        )
+
+    @property
+    def errors(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference token; may exceed 1. Of an empty reference: 0 without errors, else inf."""
+        if self.n_reference == 0:
+            return float("inf") if self.errors else 0.0
+        return self.errors / self.n_reference
+
+
+def count_errors(
+    reference: str,
+    hypothesis: str,
+    language: str,
+    *,
+    free_ends: bool = False,
+    spell_numbers: bool = False,
+) -> ErrorCount:
+    """Errors of one hypothesis.
+
+    ``free_ends``: what the hypothesis says before and after the reference's text costs nothing (for a
+    reference that leaves out a spoken header). ``spell_numbers``: see :func:`tokens`.
+    """
+    import jiwer
+
+    wanted = tokens(reference, language, spell_numbers=spell_numbers)
+    heard = tokens(hypothesis, language, spell_numbers=spell_numbers)
+    if free_ends:
+        start, end = best_span(wanted, heard)
+        heard = heard[start:end]
+    counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
+    return ErrorCount(counted.substitutions, counted.deletions, counted.insertions, len(wanted))
+
+
+def tokens(text: str, language: str, *, spell_numbers: bool = False) -> list[str]:
+    """Normalised words (characters for a language in BY_CHARACTER), in order; empty text gives none.
+
+    ``spell_numbers``: digits become words of the language, so that "7" and "sept" are the same. English
+    needs no such help: its normaliser writes numbers as digits. A language that num2words does not know
+    (Chinese, for one) keeps its digits.
+    """
+    if spell_numbers and language != "en":
+        text = re.sub(r"\d+", lambda digits: f" {_spelled(digits[0], language)} ", text)
+    return _normalizer(language)(text).split()
+
+
+def best_span(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int]:
+    """The half-open span of ``hypothesis`` with the fewest edits to ``reference``; the longest of equals.
+
+    Edit distance in which hypothesis tokens before and after the span are free.
+    """
+    # Row i, column j: (fewest edits, span start) that match reference[:i] with a span ending at j. A start
+    # further left wins a tie, so that what may be part of the reference is not cut off.
+    row = [(0, j) for j in range(len(hypothesis) + 1)]
+    for i, wanted in enumerate(reference, start=1):
+        above, row = row, [(i, 0)]
+        for j, heard in enumerate(hypothesis, start=1):
+            diagonal, start = above[j - 1]
+            row.append(
+                min(
+                    (diagonal + (wanted != heard), start),
+                    (above[j][0] + 1, above[j][1]),
+                    (row[j - 1][0] + 1, row[j - 1][1]),
+                )
+            )
+    _, start, minus_end = min((edits, start, -end) for end, (edits, start) in enumerate(row))
+    return start, -minus_end
+
+
+@functools.cache
+def _normalizer(language: str) -> Callable[[str], str]:
+    from whisper_normalizer.basic import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    normalizer: Callable[[str], str]
+    if language == "en":
+        normalizer = EnglishTextNormalizer()
+    else:
+        normalizer = BasicTextNormalizer(split_letters=language in BY_CHARACTER)
+    return normalizer
+
+
+@functools.cache
+def _spelled(digits: str, language: str) -> str:
+    """``digits`` in words; digit by digit after a leading zero, as in a telephone number."""
+    import num2words
+
+    numbers = list(digits) if digits.startswith("0") else [digits]
+    try:
+        return " ".join(num2words.num2words(int(number), lang=language) for number in numbers)
+    except NotImplementedError:
+        return digits
