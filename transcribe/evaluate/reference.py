@@ -74,12 +74,13 @@ def load(manifest: Path | str) -> list[Reference]:
 
 
 def _reference(row: dict[str, object], folder: Path) -> Reference:
+    path = folder / str(row["file"])  # first: a TypeError where the line is no object
     times = row.get("word_times") or []
     if not isinstance(times, list):
         raise TypeError(f"word_times is not a list: {times!r}")
     duration_s = row.get("duration_s")
     return Reference(
-        path=folder / str(row["file"]),
+        path=path,
         language=str(row["language"]),
         kind=str(row["kind"]),
         text=str(row["reference_text"]) if row.get("reference_text") else None,
