@@ -1,0 +1,153 @@
+"""The published tables: ``transcripts``, ``failures`` and ``runs`` below the output folder.
+
+How a change stays atomic is told in ``delta.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jobs.delta import KeyedTable
+from transcribe.s3 import S3Options, is_s3
+from transcribe.storage import local_path
+from udfs.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+from udfs.write import WrittenFile
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+class Tables:
+    """The tables below ``output_uri`` (a folder or ``s3://bucket/prefix``), made when first used.
+
+    Methods raise ``PublishError`` when a table cannot be read or changed; a change that raises has not
+    happened. Two processes may use the same tables at once.
+    """
+
+    def __init__(self, output_uri: str, s3: S3Options) -> None:
+        root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+        partitions = list(TRANSCRIPT_PARTITIONS)
+        one = "One current transcript per recording"
+        self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)
+        one = "One row per recording that cannot be transcribed, until it can"
+        self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
+        self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
+
+    def current_transcripts(self) -> pa.Table:
+        """recording_id, source_version, fingerprint, language, region and date of every transcript."""
+        columns = ["recording_id", "source_version", "fingerprint", *TRANSCRIPT_PARTITIONS]
+        return self.transcripts.rows(columns)
+
+    def current_failures(self) -> pa.Table:
+        """All rows and columns of ``failures``."""
+        return self.failures.rows(FAILURES.names)
+
+    def publish_wave(
+        self, run_id: str, wave: int, files: Collection[WrittenFile], replaced_ids: Collection[str]
+    ) -> bool:
+        """Adds the wave's files and takes out the rows that ``replaced_ids`` had so far, in one commit.
+
+        Give all ids of the wave that may be in the table: those that are not cost little, and one left
+        out would end up with two rows. False if this wave of this run was published before: then nothing
+        happens.
+        """
+        return self.transcripts.change(lambda: files, replaced_ids, mark=f"wave/{run_id}/{wave}")
+
+    def remove_transcripts(self, ids: Collection[str]) -> bool:
+        """Takes the recordings' rows out in one commit; False if there are none."""
+        return self.transcripts.change(list, ids)
+
+    def record_failures(self, rows: Iterable[Mapping[str, Any]], cleared_ids: Collection[str]) -> bool:
+        """One commit: a row for each failed recording, none for ``cleared_ids``; False if nothing changes.
+
+        ``rows`` have the columns of ``failures`` except attempts, first_seen_at, last_seen_at and
+        schema_version, which are set here: another run's failure adds to ``attempts`` and keeps
+        ``first_seen_at``; recording the same run's failure again counts once.
+        """
+        failed = {row["recording_id"]: row for row in rows}
+
+        def new_files() -> list[WrittenFile]:
+            known = {
+                row["recording_id"]: row for row in self.failures.rows(FAILURES.names, failed).to_pylist()
+            }
+            return self.failures.write(_failure(row, known.get(id_)) for id_, row in failed.items())
+
+        return self.failures.change(new_files, {*failed, *cleared_ids})
+
+    def record_run(self, row: Mapping[str, Any]) -> bool:
+        """Appends the run's row, without schema_version; False if its ``run_id`` is recorded already."""
+        full = {**row, "schema_version": SCHEMA_VERSION}
+        return self.runs.change(lambda: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
+
+    def read(self, spark: SparkSession, name: str) -> DataFrame:
+        """transcripts, failures or runs as a Spark frame with the documented columns, in their order.
+
+        A table on S3 is read by Spark's own connector if it has one, else through the driver's memory.
+        """
+        return _read(spark, getattr(self, name))
+
+    def maintain(self, retention_h: int) -> None:
+        """Compacts small files and deletes those that no version of the last ``retention_h`` hours needs.
+
+        Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
+        if they wait for their commit longer than that.
+        """
+        for table in (self.transcripts, self.failures, self.runs):
+            table.maintain(retention_h)
+
+
+def _failure(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The full row; ``known`` is what the table holds for this recording."""
+    now = datetime.now(timezone.utc)
+    first_seen_at, attempts = now, 1
+    if known:
+        first_seen_at = known["first_seen_at"]
+        attempts = known["attempts"] + (known["run_id"] != row["run_id"])
+    seen = {"attempts": attempts, "first_seen_at": first_seen_at, "last_seen_at": now}
+    return {**row, **seen, "schema_version": SCHEMA_VERSION}
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    """An Arrow schema as Spark's."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)
+
+
+def _read(spark: SparkSession, table: KeyedTable) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    schema = spark_schema(table.schema)
+    scheme = _spark_scheme(spark, table.uri)
+    if scheme is None:
+        return spark.createDataFrame(table.rows(table.schema.names).cast(table.schema), schema)
+    files = [scheme + uri.removeprefix("s3://") for uri in table.live_files()]
+    if not files:
+        return spark.createDataFrame([], schema)
+    base = scheme + table.uri.removeprefix("s3://")
+    frame = spark.read.schema(schema).option("basePath", base).parquet(*files)
+    for name in table.partition_by:  # Spark takes each %XX of a folder's name for a Latin-1 character
+        frame = frame.withColumn(name, F.decode(F.encode(name, "ISO-8859-1"), "UTF-8"))
+    return frame.select(*table.schema.names)
+
+
+def _spark_scheme(spark: SparkSession, uri: str) -> str | None:
+    """What this Spark puts before a local path or a bucket; None if it has no S3 connector."""
+    if not is_s3(uri):
+        return "file://"
+    from py4j.protocol import Py4JJavaError
+
+    jvm: Any = spark.sparkContext._jvm
+    hadoop = jvm.org.apache.hadoop.fs.FileSystem
+    for scheme in ("s3a", "s3"):
+        try:
+            hadoop.getFileSystemClass(scheme, spark.sparkContext._jsc.hadoopConfiguration())
+            return f"{scheme}://"
+        except Py4JJavaError:
+            continue
+    return None

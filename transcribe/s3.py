@@ -1,0 +1,206 @@
+"""S3 through boto3: what ``storage.py`` does for ``s3://bucket/key`` addresses.
+
+Credentials come from boto3's own chain (environment, profile, role): this project never reads, keeps or
+prints them. A botocore exception never leaves this module; it becomes a ``StorageError``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transcribe.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from mypy_boto3_s3 import S3Client
+
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 60
+N_ATTEMPTS = 5
+
+CODES = {
+    **dict.fromkeys(("404", "NoSuchKey", "NoSuchBucket", "NotFound"), "not_found"),
+    **dict.fromkeys(("401", "403", "AccessDenied", "Forbidden"), "access_denied"),
+    **dict.fromkeys(("SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"), "access_denied"),
+    **dict.fromkeys(("412", "PreconditionFailed"), "changed"),
+    **dict.fromkeys(("500", "502", "503", "504", "SlowDown", "InternalError"), "unreachable"),
+}
+"""S3's error codes → ours; another one is an ``io_error``."""
+
+NEXT_STEPS = {
+    "not_found": "check the path; if the file was moved, plan it again from its new place",
+    "access_denied": "check the credentials in the environment and the permissions of the file or bucket",
+    "unreachable": "check the network and the S3 endpoint, then run again",
+    "changed": "run again: the new bytes are planned as a new version",
+    "unsupported": "use a local path or s3://bucket/key",
+    "io_error": "check the disk or the store, then run again",
+}
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """Where S3 is. ``None``: what the environment says (AWS_ENDPOINT_URL…), else Amazon."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        url = self.endpoint_url
+        if url and "@" in url:
+            raise ConfigError("s3.endpoint_url", "***", "put credentials in the environment, not in the URL")
+        if url and not url.startswith(("http://", "https://")):
+            raise ConfigError("s3.endpoint_url", url, "begin it with http:// or https://")
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint's URL, from here or from the environment."""
+        environment = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return self.endpoint_url or environment
+
+
+@dataclass(frozen=True)
+class Stat:
+    """``version`` changes when the bytes may have: etag-size on S3, size-mtime_ns locally."""
+
+    uri: str
+    size_bytes: int
+    version: str
+
+
+def is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``; the key may be empty."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def storage_error(code: str, uri: str, message: str) -> StorageError:
+    return StorageError(code, f"{uri}: {message}", NEXT_STEPS[code])
+
+
+@contextmanager
+def s3_errors(uri: str) -> Iterator[None]:
+    """botocore's and boto3's exceptions become ``StorageError``."""
+    from boto3.exceptions import Boto3Error
+    from botocore import exceptions
+
+    refused = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound)
+    unreachable = (exceptions.ConnectionError, exceptions.HTTPClientError)
+    try:
+        yield
+    except exceptions.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        raise storage_error(CODES.get(code, "io_error"), uri, str(error)) from error
+    except (*refused, exceptions.CredentialRetrievalError) as error:
+        raise storage_error("access_denied", uri, str(error)) from error
+    except unreachable as error:
+        raise storage_error("unreachable", uri, str(error)) from error
+    except (exceptions.BotoCoreError, Boto3Error) as error:
+        raise storage_error("io_error", uri, str(error)) from error
+
+
+@lru_cache(maxsize=8)
+def client(options: S3Options) -> S3Client:
+    """One client a process: making one costs 0.1 s, and it renews role credentials by itself."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": N_ATTEMPTS},
+        s3={"addressing_style": "path" if options.endpoint else "auto"},
+    )
+    return boto3.client("s3", endpoint_url=options.endpoint, region_name=options.region, config=config)
+
+
+def stat(uri: str, options: S3Options) -> Stat:
+    bucket, key = split(uri)
+    with s3_errors(uri):
+        head = client(options).head_object(Bucket=bucket, Key=key)
+    return Stat(uri, head["ContentLength"], version(head["ETag"], head["ContentLength"]))
+
+
+def version(etag: str, size_bytes: int) -> str:
+    return f"{etag.strip(chr(34))}-{size_bytes}"
+
+
+def list_objects(uri: str, options: S3Options) -> Iterator[Stat]:
+    """All objects whose key begins with that of ``uri``, by key, page after page."""
+    bucket, prefix = split(uri)
+    with s3_errors(uri):
+        for page in client(options).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                found = version(item["ETag"], item["Size"])
+                yield Stat(f"s3://{bucket}/{item['Key']}", item["Size"], found)
+
+
+def download(uri: str, folder: Path, options: S3Options) -> Path:
+    """A whole copy in ``folder``, with the key's suffix, checked for its size."""
+    expected = stat(uri, options)
+    bucket, key = split(uri)
+    path = folder / f"object{Path(key).suffix}"
+    with s3_errors(uri):
+        client(options).download_file(bucket, key, str(path))
+    size_bytes = path.stat().st_size
+    if size_bytes != expected.size_bytes:
+        raise storage_error("changed", uri, f"{size_bytes} bytes came instead of {expected.size_bytes}")
+    return path
+
+
+def put(uri: str, data: bytes, options: S3Options) -> None:
+    bucket, key = split(uri)
+    with s3_errors(uri):
+        client(options).put_object(Bucket=bucket, Key=key, Body=data)
+
+
+class RangeReader(io.RawIOBase):
+    """Reads by range requests, each bound to the version seen at the start (else ``changed``)."""
+
+    def __init__(self, uri: str, options: S3Options) -> None:
+        self._uri, self._client = uri, client(options)
+        self._bucket, self._key = split(uri)
+        with s3_errors(uri):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._key)
+        self._size_bytes, self._etag, self._position = head["ContentLength"], head["ETag"], 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._position + len(view), self._size_bytes)
+        if end <= self._position:
+            return 0
+        with s3_errors(self._uri):
+            reply = self._client.get_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Range=f"bytes={self._position}-{end - 1}",
+                IfMatch=self._etag,
+            )
+            data = reply["Body"].read()
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
