@@ -78,6 +78,8 @@ class Pipeline:
         from faster_whisper import BatchedInferencePipeline, decode_audio
 
         model = _model(self.weights, self.threads)
+        if model.hf_tokenizer.token_to_id(f"<|{language}|>") is None:
+            language = None  # not a language of these weights (yue of base): a hint would make it babble
         started = time.perf_counter()
         try:
             samples = decode_audio(str(path), sampling_rate=SAMPLE_RATE)

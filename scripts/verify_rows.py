@@ -12,7 +12,7 @@ from transcribe.storage import S3Options, stat
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-VERDICT = re.compile(r"ok|(repaired|rejected):.+", re.DOTALL)
+VERDICT = re.compile(r"ok|(repaired|doubtful|rejected):.+", re.DOTALL)
 
 
 def times_inside(row: dict) -> Iterator[str]:

@@ -57,7 +57,7 @@ def sound_row(source: Path, recording_id: str = "call") -> Row:
                 1, "repaired:loop", _word("who", 1.2, 1.4), _word("is", 1.4, 1.6), _word("it", 1.6, 1.8)
             ),
             _utterance(0, "rejected:too many characters", _word("la", 4.0, 5.0)),
-            _utterance(0, "ok", _word("bye", 9.0, 10.0)),
+            _utterance(0, "doubtful:low confidence", _word("bye", 9.0, 10.0)),
         ],
         "coverage": {
             "speech_s": 4.0,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_fixtures import failure, publish, run_row, sound_row
 
@@ -64,6 +66,7 @@ def test_free_ends_forgive_what_surrounds_the_text_only() -> None:
     assert count_errors(reference, "", "en", free_ends=True) == ErrorCount(0, 6, 0, 6)
 
 
+@settings(deadline=None)  # the first example pays for imports
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
 def test_best_span_is_as_good_as_any(reference: list[str], hypothesis: list[str]) -> None:
     def edits(span: list[str]) -> int:
@@ -320,6 +323,36 @@ def test_peers_are_asked_once(manifest: Path, tmp_path: Path, cached_peer: list[
     n_before = len(cached_peer)
     compare.main([*arguments, "--beam", "1", "--peers", "batched"])
     assert len(cached_peer) == n_before + len(ROWS) + 1
+
+
+@pytest.mark.parametrize(("hint", "told"), [("fr", "fr"), ("yue", None), (None, None)])
+def test_a_peer_gets_no_hint_that_its_weights_do_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str | None, told: str | None
+) -> None:
+    """Whisper base has no token for yue; told so all the same, it writes "The The The …"."""
+    languages: list[str | None] = []
+
+    def transcribe(samples: object, *, language: str | None, **_: object) -> tuple[list, None]:
+        languages.append(language)
+        return [SimpleNamespace(text=" un ", words=None), SimpleNamespace(text=" deux", words=None)], None
+
+    tokenizer = SimpleNamespace(token_to_id={"<|fr|>": 50265}.get)
+    model = SimpleNamespace(hf_tokenizer=tokenizer, transcribe=transcribe)
+    monkeypatch.setattr(peers, "_model", lambda weights, threads: model)
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    recording, broken = tmp_path / "a.wav", tmp_path / "b.wav"
+    with wave.open(str(recording), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 8_000))
+    broken.write_bytes(b"")
+    kind, language = ("read", hint) if hint else ("noise", "en")
+    references = [Reference(path, language, kind) for path in (recording, broken)]
+    pipeline = peers.Pipeline(False, tmp_path, beam_size=5, threads=1, hints=True)
+    answers = pipeline.answer(references, None)
+    assert languages == [told]
+    assert answers["a.wav"].text == "un deux"
+    assert answers["a.wav"].audio_s == 0.5
+    assert answers["b.wav"].error.startswith("InvalidDataError")
 
 
 def test_nothing_to_compare_is_said(manifest: Path) -> None:
