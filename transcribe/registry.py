@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,54 +138,58 @@ def default_cache_dir() -> Path:
 
 
 def fetch(entry: ModelEntry, cache_dir: Path | None = None) -> Path:
-    """The local folder with the model's verified files, fetched if it is not there.
+    """The local folder with the model's verified files, fetched if it is not there. Raises ModelError."""
+    return fetch_files(entry.name, entry.files, entry.sources, cache_dir or default_cache_dir())
+
+
+def fetch_files(name: str, files: dict[str, str], sources: Sequence[Source], cache_dir: Path) -> Path:
+    """A folder of the cache that holds ``files`` (name → sha256), from the first source that has them.
 
     Safe in several processes at once: one fetches, the others wait. Files are hashed once, and again only
     when their size or mtime has changed; a corrupt cache is fetched anew. Raises ModelError.
     """
-    cache_dir = cache_dir or default_cache_dir()
-    content = hashlib.sha256(json.dumps(entry.files, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir / f"{entry.name}-{content[:12]}"
-    if _is_verified(folder, entry.files):
+    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    folder = cache_dir / f"{name}-{content[:12]}"
+    if _is_verified(folder, files):
         return folder
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _locked(cache_dir / f"{folder.name}.lock"):
-            if not _is_verified(folder, entry.files) and _mismatch(folder, entry.files):
+            if not _is_verified(folder, files) and _mismatch(folder, files):
                 for abandoned in cache_dir.glob(f"{folder.name}.*/"):  # by a process that was killed
                     shutil.rmtree(abandoned, ignore_errors=True)
-                _fetch_into(folder, entry)
+                _fetch_into(folder, name, files, sources)
     except OSError as error:
         raise ModelError(
-            f"{entry.name}: cannot use the cache {cache_dir}: {error}; set TRANSCRIBE_CACHE"
+            f"{name}: cannot use the cache {cache_dir}: {error}; set TRANSCRIBE_CACHE"
         ) from error
     return folder
 
 
-def _fetch_into(folder: Path, entry: ModelEntry) -> None:
+def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequence[Source]) -> None:
     reasons = []
-    for source in entry.sources:
-        log.info("%s: fetching from %s", entry.name, source)
+    for source in sources:
+        log.info("%s: fetching from %s", what, source)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
             fresh = Path(scratch) / "files"
             fresh.mkdir()
             try:
-                source.download(list(entry.files), fresh)
-                problem = _mismatch(fresh, entry.files)
+                source.download(list(files), fresh)
+                problem = _mismatch(fresh, files)
             except Exception as error:  # whatever a hub client, pip or a damaged archive raises: next source
                 problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
             if not problem:
                 if folder.exists():
                     folder.rename(Path(scratch) / "replaced")
                 fresh.rename(folder)
-                log.info("%s: verified, %.0f s", entry.name, time.monotonic() - started)
+                log.info("%s: verified, %.0f s", what, time.monotonic() - started)
                 return
-            log.info("%s: %s", entry.name, problem)
+            log.info("%s: %s", what, problem)
             reasons.append(f"\n  - {source}: {problem}")
     raise ModelError(
-        f"no source gave the weights of {entry.name!r}:{''.join(reasons)}\n"
-        f"Make one of them reachable, or put {', '.join(entry.files)} into a folder and add "
+        f"no source gave the files of {what!r}:{''.join(reasons)}\n"
+        f"Make one of them reachable, or put {', '.join(files)} into a folder and add "
         f"'- folder: THAT_FOLDER' to the model's sources in the registry."
     )
 

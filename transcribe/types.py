@@ -71,11 +71,15 @@ class Chunk:
     channel: int
     index: int  # 0-based within the recording and channel
     pieces: tuple[Piece, ...]  # at least one
-    speech_s: float  # seconds of VAD speech inside the pieces
+    segments: tuple[Segment, ...]  # the speech that the pieces hold
 
     @property
     def chunk_id(self) -> str:
         return f"{self.recording_id}/{self.channel}/{self.index}"
+
+    @property
+    def speech_s(self) -> float:
+        return sum(segment.duration_s for segment in self.segments)
 
     @property
     def duration_s(self) -> float:
@@ -121,7 +125,11 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Is a hypothesis believable? ``status`` is ok, repaired or rejected; the reason says why."""
+    """Is a hypothesis believable, and why not.
+
+    ``ok``; ``repaired``: doubted at first (for the reason), fine when decoded again; ``doubtful``:
+    still uncertain, published; ``rejected``: still unbelievable, kept but left out of the text.
+    """
 
     status: str
     reason: str = ""

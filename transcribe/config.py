@@ -1,0 +1,226 @@
+"""All settings as pydantic models, loaded from layered YAML files and ``key=value`` overrides.
+
+Whatever is wrong (an unknown key, a value out of range) becomes a ``ConfigError`` that names the
+key, the value and the remedy. ``fingerprint`` hashes exactly what can change a transcript's content.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from . import __version__
+from .errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeaderlessConfig(_Section):
+    """How to read files of one extension that carry no header."""
+
+    format: str = Field(description="FFmpeg demuxer: alaw, mulaw, s16le, gsm, ...")
+    sample_rate: int = Field(gt=0)
+    n_channels: int = Field(default=1, gt=0)
+
+
+class AudioConfig(_Section):
+    channels: str = Field(
+        default="auto",
+        pattern=r"^(auto|mix|each|\d+(,\d+)*)$",
+        description="auto (two differing channels are transcribed each, dual mono once), mix, each, or indices",
+    )
+    block_s: float = Field(default=30.0, gt=0, le=600, description="audio decoded at a time")
+    headerless: dict[str, HeaderlessConfig] = Field(
+        default_factory=lambda: {
+            ".alaw": HeaderlessConfig(format="alaw", sample_rate=8000),
+            ".ulaw": HeaderlessConfig(format="mulaw", sample_rate=8000),
+            ".gsm": HeaderlessConfig(format="gsm", sample_rate=8000),
+        },
+        description="extension -> format of headerless files",
+    )
+
+
+class VadConfig(_Section):
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="speech starts at this probability")
+    neg_threshold: float = Field(default=0.35, gt=0, lt=1, description="and may end below this one")
+    min_speech_ms: int = Field(default=100, ge=0, description="shorter segments are noise")
+    min_silence_ms: int = Field(default=160, ge=32, description="a pause that ends a segment")
+    max_segment_s: float = Field(default=15.0, gt=1, description="longer segments are cut, least speech first")
+
+
+class ChunkConfig(_Section):
+    max_s: float = Field(default=25.0, gt=1, le=30, description="longest model input")
+    pad_ms: int = Field(default=300, ge=0, le=2000, description="audio kept before and after speech")
+    max_gap_s: float = Field(default=3.0, gt=0, le=60, description="a longer pause ends the chunk")
+
+    @model_validator(mode="after")
+    def _gap_holds_padding(self) -> ChunkConfig:
+        if self.max_gap_s < 2 * self.pad_ms / 1000:
+            raise ValueError("max_gap_s must be at least twice pad_ms")
+        return self
+
+
+class LanguageConfig(_Section):
+    model: str = Field(default="base", description="multilingual model that identifies languages")
+    n_chunks: int = Field(default=5, gt=0, description="chunks a channel that vote")
+    allowed: tuple[str, ...] = Field(default=(), description="restrict identification to these; empty: all")
+
+
+class DecodeConfig(_Section):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = Field(default="auto", description="auto: int8 on CPU, float16 on GPU")
+    threads: int = Field(default=0, ge=0, description="CPU threads an engine; 0: the cores of its Spark task")
+    beam_size: int = Field(default=5, gt=0, description="1 is greedy")
+    batch_s: float = Field(default=120.0, gt=0, description="padded audio seconds in one batch")
+    context_margin_s: float = Field(default=1.0, ge=0, description="silence encoded after a chunk's audio")
+    context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
+    full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
+
+
+class GuardsConfig(_Section):
+    max_compression_ratio: float = Field(default=2.4, gt=1)
+    min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
+    max_no_speech_prob: float = Field(default=0.6, gt=0, le=1, description="with a low logprob: no speech")
+    max_chars_per_s: float = Field(default=30.0, gt=0, description="of speech; alphabetic scripts")
+    min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
+    repair: bool = Field(default=True, description="decode unbelievable hypotheses again")
+
+
+class JobConfig(_Section):
+    region: str | None = Field(default=None, description="region of recordings that name none")
+    date: str | None = Field(default=None, description="YYYY-MM-DD; default: the file's own date")
+    wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
+    task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
+    max_failed_share: float = Field(default=0.05, ge=0, le=1, description="more failures: the run is bad")
+    progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
+
+
+class StorageConfig(_Section):
+    s3_endpoint_url: str | None = Field(default=None, description="for S3-compatible servers")
+    s3_region: str | None = None
+
+
+class SparkConfig(_Section):
+    master: str | None = Field(default=None, description="used when spark-submit has set none")
+    conf: dict[str, str] = Field(default_factory=dict, description="any spark.* setting")
+
+
+class Config(_Section):
+    audio: AudioConfig = AudioConfig()
+    vad: VadConfig = VadConfig()
+    chunk: ChunkConfig = ChunkConfig()
+    language: LanguageConfig = LanguageConfig()
+    decode: DecodeConfig = DecodeConfig()
+    guards: GuardsConfig = GuardsConfig()
+    job: JobConfig = JobConfig()
+    storage: StorageConfig = StorageConfig()
+    spark: SparkConfig = SparkConfig()
+    model: str | None = Field(default=None, description="one model for everything; null: routes decide")
+    models: str = Field(default="conf/models.yaml", description="the registry")
+
+    @model_validator(mode="after")
+    def _segments_fit_chunks(self) -> Config:
+        longest_s = self.vad.max_segment_s + 2 * self.chunk.pad_ms / 1000
+        if longest_s > self.chunk.max_s:
+            raise ValueError("vad.max_segment_s plus padding must not exceed chunk.max_s")
+        return self
+
+
+def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+    """Merge YAML files in order, then overrides (``{"vad.threshold": 0.4}`` or ``["vad.threshold=0.4"]``).
+
+    Raises ``ConfigError`` for a missing file, bad YAML, an unknown key or a bad value.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        _merge(merged, _read(Path(file)))
+    for key, value in _pairs(overrides):
+        _merge(merged, _nest(key, value))
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def fingerprint(config: Config, model_revision: str, language: str | None, channels: str) -> str:
+    """Hash of everything that can change a recording's transcript; 16 hex digits."""
+    content = {
+        "version": __version__,
+        "model": model_revision,
+        "hints": [language, channels],
+        **{
+            name: getattr(config, name).model_dump(mode="json")
+            for name in ("audio", "vad", "chunk", "language", "decode", "guards")
+        },
+    }
+    for key in ("threads", "batch_s", "device"):  # how fast, not what
+        del content["decode"][key]
+    del content["audio"]["block_s"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError("--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError("--conf", str(path), f"is not valid YAML: {error}") from None
+    if not isinstance(loaded, dict):
+        raise ConfigError("--conf", str(path), "must hold a mapping of settings")
+    return loaded
+
+
+def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    pairs = []
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError("--set", item, "write it as key=value, e.g. decode.beam_size=1")
+        try:
+            pairs.append((key.strip(), yaml.safe_load(value)))
+        except yaml.YAMLError:
+            raise ConfigError("--set", item, "the value is not valid YAML") from None
+    return pairs
+
+
+def _nest(key: str, value: Any) -> dict[str, Any]:
+    if key.startswith("spark.conf."):  # Spark's own keys hold dots
+        return {"spark": {"conf": {key.removeprefix("spark.conf."): str(value)}}}
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    """The first problem in words; for an unknown key, the nearest known one."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "configuration"
+    if first["type"] != "extra_forbidden":
+        return ConfigError(key, first["input"], first["msg"].removeprefix("Value error, "))
+    section: Any = Config
+    for part in first["loc"][:-1]:
+        section = section.model_fields[str(part)].annotation
+    known = sorted(section.model_fields)
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known keys here: {', '.join(known)}"
+    return ConfigError(key, first["input"], f"unknown setting; {hint}")

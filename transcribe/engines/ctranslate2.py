@@ -1,0 +1,209 @@
+"""Whisper on CTranslate2 with an adaptive audio context.
+
+Whisper always encodes 30 s; attention makes that cost quadratic. CTranslate2 accepts shorter inputs,
+so a chunk is encoded at its own length plus a margin of silence, rounded up to ``context_step_s``.
+The rounded length depends on the chunk alone, and only chunks of the same length share a batch, so
+no result depends on which other chunks happen to be near. What short context gets wrong (rarely, and
+then loudly) the guards catch and ``full_context`` decodes again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
+
+from ..alignment import word_times
+from ..errors import InferenceError, ModelError
+from ..guards import compression_ratio
+from ..types import SAMPLE_RATE, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
+from .base import EngineStats
+
+WINDOW_S = 30.0
+FRAMES_PER_S = 100
+MAX_LENGTH = 448
+MAX_TOKENS_PER_S = 25
+"""No language speaks faster in tokens; bounds what a runaway loop can cost."""
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where and how to run; none of it but ``compute_type`` and the context changes results."""
+
+    device: str = "cpu"
+    device_index: int = 0
+    compute_type: str = "int8"
+    threads: int = 1
+    batch_s: float = 120.0
+    context_margin_s: float = 1.0
+    context_step_s: float = 2.5
+    full_context: bool = False
+
+
+class CTranslate2Engine:
+    """One Whisper model in CTranslate2 format. Implements ``engines.base.Engine``."""
+
+    def __init__(self, model_dir: Path, options: EngineOptions) -> None:
+        started = time.perf_counter()
+        self._options = options
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(model_dir),
+                device=options.device,
+                device_index=options.device_index,
+                compute_type=options.compute_type,
+                intra_threads=options.threads,
+            )
+            self._tokens = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ModelError(f"{model_dir} cannot be loaded on {options.device}: {error}") from error
+        self._mel = FeatureExtractor(feature_size=self._model.n_mels)
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self.stats = EngineStats(load_s=time.perf_counter() - started)
+
+    def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+        def decode(batch: Sequence[ChunkAudio], encoded: Any) -> list[Hypothesis]:
+            return self._decode(batch, encoded, options)
+
+        return self._run(chunks, options.full_context or self._options.full_context, decode)
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        if not self._model.is_multilingual:
+            return [LanguageScores((("en", 1.0),)) for _ in chunks]
+
+        def identify(batch: Sequence[ChunkAudio], encoded: Any) -> list[LanguageScores]:
+            return [
+                LanguageScores(tuple((token[2:-2], float(prob)) for token, prob in scores))
+                for scores in self._model.detect_language(encoded)
+            ]
+
+        return self._run(chunks, True, identify)
+
+    def _run(
+        self,
+        chunks: Sequence[ChunkAudio],
+        full_context: bool,
+        work: Callable[[Sequence[ChunkAudio], Any], list[Any]],
+    ) -> list[Any]:
+        """Encode in batches of one context length, do ``work`` on each, put results in input order."""
+        results: list[Any] = [None] * len(chunks)
+        for context_s, indices in self._batches(chunks):
+            batch = [chunks[i] for i in indices]
+            encoded_s = WINDOW_S if full_context else context_s
+            features = np.stack([self._features(chunk, encoded_s) for chunk in batch])
+            try:
+                encoded = self._model.encode(ctranslate2.StorageView.from_array(features))
+                for i, result in zip(indices, work(batch, encoded), strict=True):
+                    results[i] = result
+            except RuntimeError as error:
+                raise InferenceError(
+                    "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
+                ) from error
+            self.stats.encoded_s += encoded_s * len(batch)
+            self.stats.audio_s += sum(chunk.duration_s for chunk in batch)
+        return results
+
+    def _batches(self, chunks: Sequence[ChunkAudio]) -> Iterator[tuple[float, list[int]]]:
+        """(context length, chunk indices): one length and language each, ``batch_s`` padded seconds."""
+        groups: dict[tuple[float, str], list[int]] = defaultdict(list)
+        for i, chunk in enumerate(chunks):
+            groups[self._context_s(chunk), chunk.language or ""].append(i)
+        for (context_s, _), indices in sorted(groups.items()):
+            n_batch = max(1, int(self._options.batch_s / context_s))
+            for start in range(0, len(indices), n_batch):
+                yield context_s, indices[start : start + n_batch]
+
+    def _context_s(self, chunk: ChunkAudio) -> float:
+        step_s = self._options.context_step_s
+        needed_s = chunk.duration_s + self._options.context_margin_s
+        return min(WINDOW_S, math.ceil(needed_s / step_s) * step_s)
+
+    def _features(self, chunk: ChunkAudio, context_s: float) -> Features:
+        """Log-mel frames of the chunk followed by silence: shape (n_mels, context_s * 100)."""
+        n_samples = round(context_s * SAMPLE_RATE)
+        samples = chunk.samples[:n_samples]
+        padded = np.pad(samples, (0, n_samples - len(samples)))
+        features: Features = self._mel(padded, padding=0)
+        return np.ascontiguousarray(features[:, : round(context_s * FRAMES_PER_S)], np.float32)
+
+    def _decode(self, batch: Sequence[ChunkAudio], encoded: Any, options: DecodeOptions) -> list[Hypothesis]:
+        tokenizer = self._tokenizer(batch[0].language)
+        results = self._model.generate(
+            encoded,
+            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]] * len(batch),
+            beam_size=options.beam_size if options.temperature == 0 else 1,
+            sampling_topk=1 if options.temperature == 0 else 0,
+            sampling_temperature=options.temperature or 1.0,
+            max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * self._context_s(batch[0]))),
+            suppress_tokens=_suppressed(tokenizer),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens = [[t for t in result.sequences_ids[0] if t < tokenizer.eot] for result in results]
+        words = self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
+        return [
+            _hypothesis(tokenizer, result, tokens_, words_, options.temperature)
+            for result, tokens_, words_ in zip(results, tokens, words, strict=True)
+        ]
+
+    def _align(
+        self, tokenizer: Tokenizer, batch: Sequence[ChunkAudio], encoded: Any, tokens: list[list[int]]
+    ) -> list[tuple[HypothesisWord, ...]]:
+        n_frames = [math.ceil(chunk.duration_s * FRAMES_PER_S) for chunk in batch]
+        aligned = self._model.align(encoded, tokenizer.sot_sequence, tokens, n_frames)
+        words = []
+        for chunk, tokens_, result in zip(batch, tokens, aligned, strict=True):
+            texts, groups = tokenizer.split_to_word_tokens(tokens_)
+            n_tokens = [len(group) for group in groups]
+            words.append(word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s))
+        return words
+
+    def _tokenizer(self, language: str | None) -> Tokenizer:
+        language = language or "en"
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._tokens, self._model.is_multilingual, task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+
+def _hypothesis(
+    tokenizer: Tokenizer, result: Any, tokens: list[int], words: tuple[HypothesisWord, ...], temperature: float
+) -> Hypothesis:
+    text = tokenizer.decode(tokens).strip()
+    n_tokens = len(result.sequences_ids[0])
+    return Hypothesis(
+        text,
+        tokenizer.language_code,
+        words,
+        avg_logprob=result.scores[0] * n_tokens / (n_tokens + 1),
+        no_speech_prob=result.no_speech_prob,
+        compression_ratio=compression_ratio(text),
+        temperature=temperature,
+    )
+
+
+def _suppressed(tokenizer: Tokenizer) -> list[int]:
+    """Symbols that are never spoken, and control tokens."""
+    control = (
+        tokenizer.transcribe,
+        tokenizer.translate,
+        tokenizer.sot,
+        tokenizer.sot_prev,
+        tokenizer.sot_lm,
+        tokenizer.no_speech,
+    )
+    return sorted({*tokenizer.non_speech_tokens, *(t for t in control if t is not None)})

@@ -1,0 +1,66 @@
+"""Is a hypothesis believable? Whisper's failures are loud; these are the sounds they make.
+
+Thresholds follow openai/whisper (``compression_ratio_threshold``, ``logprob_threshold``,
+``no_speech_threshold``); character rate and coverage by words are ours.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from .config import GuardsConfig
+from .types import Hypothesis
+
+
+def compression_ratio(text: str) -> float:
+    """UTF-8 bytes over zlib bytes; 1.0 for no text. Loops compress well."""
+    data = text.encode()
+    return round(len(data) / len(zlib.compress(data)), 3) if data else 1.0
+
+
+def doubt(hypothesis: Hypothesis, speech_s: float, config: GuardsConfig) -> str:
+    """Why the hypothesis is not to be believed; "" when it is.
+
+    ``speech_s`` is the VAD speech in the chunk. Empty text over speech is doubted as ``no_words``.
+    """
+    if not hypothesis.text:
+        return "no_words"
+    if hypothesis.compression_ratio > config.max_compression_ratio or longest_repeat(hypothesis.text) >= 6:
+        return "loop"
+    if len(hypothesis.text) / max(speech_s, 0.2) > config.max_chars_per_s and len(hypothesis.text) > 12:
+        return "too_many_characters"
+    if (
+        hypothesis.no_speech_prob > config.max_no_speech_prob
+        and hypothesis.avg_logprob < config.min_avg_logprob
+    ):
+        return "no_speech"
+    if hypothesis.avg_logprob < config.min_avg_logprob:
+        return "low_logprob"
+    if covered_share(hypothesis, speech_s) < config.min_coverage:
+        return "too_few_words"
+    return ""
+
+
+def longest_repeat(text: str) -> int:
+    """How often the most repeated phrase of 1 to 8 words follows itself directly."""
+    words = text.split()
+    most = 1
+    for n in range(1, 9):
+        run = n  # words that equal the one n places before
+        for i in range(n, len(words)):
+            run = run + 1 if words[i] == words[i - n] else n
+            most = max(most, run // n)
+    return most
+
+
+def covered_share(hypothesis: Hypothesis, speech_s: float) -> float:
+    """Share of the speech that lies within 0.5 s of a word; 1 when there is no speech or no times."""
+    if speech_s <= 0 or not hypothesis.words:
+        return 1.0
+    covered_s = 0.0
+    until_s = 0.0
+    for word in hypothesis.words:
+        start_s, end_s = word.start_in_chunk_s - 0.5, word.end_in_chunk_s + 0.5
+        covered_s += max(0.0, end_s - max(start_s, until_s))
+        until_s = max(until_s, end_s)
+    return min(1.0, covered_s / speech_s)

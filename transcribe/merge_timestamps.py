@@ -1,0 +1,119 @@
+"""Chunk clock → recording clock: the only place where the two meet, and where times are rounded.
+
+A word belongs to the piece that holds its midpoint; its start and end are clipped to that piece, so a
+word never reaches across a cut-out pause.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+
+from .coverage import measure
+from .types import Chunk, Decoded, Heard, HypothesisWord, Piece, Recording, Transcript, Utterance, Word
+
+SENTENCE_ENDS = tuple(".?!。？！؟।")
+LONGEST_PAUSE_S = 1.0
+"""A pause between words that ends an utterance."""
+LONGEST_UTTERANCE_S = 30.0
+
+
+def merge(
+    recording: Recording, heard: Heard, decoded: Sequence[Decoded], language: str, language_prob: float
+) -> Transcript:
+    """All chunks of one recording as one transcript: utterances of all channels by start time.
+
+    ``decoded`` may come in any order. Without chunks the transcript has empty text.
+    """
+    ordered = sorted(decoded, key=lambda d: (d.chunk.channel, d.chunk.pieces[0].start_s))
+    utterances = [u for d in ordered for u in _utterances(d, heard.duration_s)]
+    utterances.sort(key=lambda u: (u.start_s, u.channel, u.end_s))
+    return Transcript(
+        recording=recording,
+        duration_s=round(heard.duration_s, 3),
+        n_channels=heard.n_channels,
+        language=language,
+        language_prob=round(language_prob, 4),
+        text=" ".join(u.text for u in utterances if not u.verdict.startswith("rejected")),
+        utterances=tuple(utterances),
+        coverage=measure(heard.segments, ordered, utterances),
+    )
+
+
+def to_recording(chunk: Chunk, word: HypothesisWord, duration_s: float) -> Word:
+    """The word on the recording's clock, inside its piece and the recording; rounded to 3 decimals."""
+    middle_s = (word.start_in_chunk_s + word.end_in_chunk_s) / 2
+    piece = piece_at(chunk.pieces, middle_s)
+    offset_s = piece.start_s - piece.start_in_chunk_s
+    lowest_s, highest_s = piece.start_s, min(piece.end_s, duration_s)
+    start_s = min(max(word.start_in_chunk_s + offset_s, lowest_s), highest_s)
+    end_s = min(max(word.end_in_chunk_s + offset_s, start_s), highest_s)
+    last_s = _floor(duration_s)
+    return Word(
+        word.text.strip(), min(round(start_s, 3), last_s), min(round(end_s, 3), last_s), round(word.probability, 4)
+    )
+
+
+def piece_at(pieces: Sequence[Piece], time_in_chunk_s: float) -> Piece:
+    """The piece that holds a moment of the chunk's clock; the nearest one for moments outside."""
+    starts_s = [piece.start_in_chunk_s for piece in pieces]
+    return pieces[max(0, bisect.bisect_right(starts_s, time_in_chunk_s) - 1)]
+
+
+def _floor(duration_s: float) -> float:
+    """The duration as the table shows it: no time may round to beyond it."""
+    return round(duration_s, 3)
+
+
+def _utterances(decoded: Decoded, duration_s: float) -> Iterator[Utterance]:
+    hypothesis, chunk = decoded.hypothesis, decoded.chunk
+    if not hypothesis.text:
+        return
+    groups = list(_sentences(chunk, hypothesis.words, duration_s))
+    if not groups:  # an engine without word times: the chunk's speech is the best there is
+        start_s, end_s = chunk.segments[0].start_s, min(chunk.segments[-1].end_s, duration_s)
+        yield _utterance(decoded, hypothesis.text, round(start_s, 3), round(end_s, 3), ())
+        return
+    for text, words in groups:
+        yield _utterance(decoded, text, words[0].start_s, words[-1].end_s, words)
+
+
+def _sentences(
+    chunk: Chunk, words: Sequence[HypothesisWord], duration_s: float
+) -> Iterator[tuple[str, tuple[Word, ...]]]:
+    """Group words up to a sentence's end, a long pause or a long utterance. Text keeps its spacing."""
+    text, group = "", list[Word]()
+    for raw in words:
+        word = to_recording(chunk, raw, duration_s)
+        if not word.text:
+            continue
+        if group and (
+            group[-1].text.endswith(SENTENCE_ENDS)
+            or word.start_s - group[-1].end_s > LONGEST_PAUSE_S
+            or word.end_s - group[0].start_s > LONGEST_UTTERANCE_S
+        ):
+            yield text.strip(), tuple(group)
+            text, group = "", []
+        text += raw.text
+        group.append(word)
+    if group:
+        yield text.strip(), tuple(group)
+
+
+def _utterance(
+    decoded: Decoded, text: str, start_s: float, end_s: float, words: tuple[Word, ...]
+) -> Utterance:
+    hypothesis = decoded.hypothesis
+    return Utterance(
+        start_s=start_s,
+        end_s=end_s,
+        channel=decoded.chunk.channel,
+        speaker=f"channel_{decoded.chunk.channel}",
+        language=hypothesis.language,
+        text=text,
+        avg_logprob=round(hypothesis.avg_logprob, 4),
+        no_speech_prob=round(hypothesis.no_speech_prob, 4),
+        compression_ratio=hypothesis.compression_ratio,
+        verdict=str(decoded.verdict),
+        words=words,
+    )
