@@ -84,7 +84,7 @@ class KeyedTable:
 
     def live_files(self) -> list[str]:
         """Absolute paths or s3:// uris of the current version's files."""
-        return self.open().file_uris()
+        return [f"{self.uri}/{path}" for path, _ in _live(self.open())]
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> list[WrittenFile]:
         """The rows of an unpartitioned table as one file, or none; not committed yet."""
@@ -150,8 +150,7 @@ class KeyedTable:
         touched = set(scanner.to_table()["__filename"].to_pylist())
         survivors: list[WrittenFile] = []
         removed: list[RemoveAction] = []
-        for file in pa.table(table.get_add_actions()).to_pylist():
-            path = unquote(file["path"])
+        for path, file in _live(table):
             if path not in touched:
                 continue
             values = file.get("partition") or {}
@@ -171,6 +170,12 @@ class KeyedTable:
             filled = (batch for batch in kept if batch.num_rows)
             first = next(filled, None)
             return [write_file(chain([first], filled), self.uri, values, self.s3)] if first else []
+
+
+def _live(table: DeltaTable) -> list[tuple[str, dict[str, Any]]]:
+    """Path below the table's folder and log entry of each file of this version."""
+    # delta-rs's file_uris() escapes the table's own folder, which names no file then
+    return [(unquote(file["path"]), file) for file in pa.table(table.get_add_actions()).to_pylist()]
 
 
 def _has_id(ids: Collection[str] | None) -> pc.Expression | None:

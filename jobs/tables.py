@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jobs.delta import KeyedTable
+from transcribe.errors import ConfigError
 from transcribe.s3 import S3Options, is_s3
 from transcribe.storage import local_path
 from udfs.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
@@ -31,6 +32,8 @@ class Tables:
 
     def __init__(self, output_uri: str, s3: S3Options) -> None:
         root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+        if "%" in root:
+            raise ConfigError("output", output_uri, "choose a path without %: Delta takes it for an escape")
         partitions = list(TRANSCRIPT_PARTITIONS)
         one = "One current transcript per recording"
         self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)
@@ -122,13 +125,13 @@ def spark_schema(schema: pa.Schema) -> StructType:
 def _read(spark: SparkSession, table: KeyedTable) -> DataFrame:
     from pyspark.sql import functions as F
 
-    schema = spark_schema(table.schema)
+    schema, files = spark_schema(table.schema), table.live_files()
+    if not files:
+        return spark.createDataFrame([], schema)
     scheme = _spark_scheme(spark, table.uri)
     if scheme is None:
         return spark.createDataFrame(table.rows(table.schema.names).cast(table.schema), schema)
-    files = [scheme + uri.removeprefix("s3://") for uri in table.live_files()]
-    if not files:
-        return spark.createDataFrame([], schema)
+    files = [scheme + uri.removeprefix("s3://") for uri in files]
     base = scheme + table.uri.removeprefix("s3://")
     frame = spark.read.schema(schema).option("basePath", base).parquet(*files)
     for name in table.partition_by:  # Spark takes each %XX of a folder's name for a Latin-1 character
