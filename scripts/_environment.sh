@@ -59,6 +59,7 @@ _is_fit_java() {  # does Spark 4 start on it?
   local version
   version="$("$1" --add-modules=jdk.incubator.vector -XshowSettings:properties -version 2>&1)" || return 1
   version="$(printf '%s\n' "$version" | sed -n 's/^ *java.specification.version = //p')"
+  version="${version%%.*}"  # 1.8 is 8
   [ "${version:-0}" -ge 17 ] && [ "$version" -le 21 ]
 }
 
