@@ -278,6 +278,24 @@ def test_a_written_file_describes_itself(tables: Tables) -> None:
     assert parquet.num_row_groups == 1
 
 
+def test_files_have_the_tables_types_and_order_whatever_the_input_has(tables: Tables) -> None:
+    names = [*reversed(TRANSCRIPTS.names), "another"]
+    types = {"created_at": pa.timestamp("ns", "Asia/Tokyo"), "text": pa.large_string(), "another": pa.int8()}
+    fields = [(name, types.get(name) or TRANSCRIPTS.field(name).type) for name in names]
+    batch = pa.RecordBatch.from_pylist([transcript("a")], schema=pa.schema(fields))
+    uri = tables.transcripts.uri
+    (file,) = written_files(write_partitioned([batch], uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, LOCAL))
+    kept = [field for field in TRANSCRIPTS if field.name not in TRANSCRIPT_PARTITIONS]
+    assert pq.read_schema(Path(uri, file.path)).equals(pa.schema(kept))
+
+
+def test_an_empty_partition_value_is_null_as_in_delta(tables: Tables) -> None:
+    (file,) = write(tables, [transcript("a", region=""), transcript("b", region=None)])
+    assert file.partition_values["region"] is None
+    tables.publish_wave("r1", 0, [file], [])
+    assert tables.transcripts.rows(["region"]).to_pylist() == [{"region": None}] * 2
+
+
 def test_a_task_holds_back_a_bounded_number_of_bytes(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_module, "MAX_BUFFERED_BYTES", 20_000)
     n_taken = 0
