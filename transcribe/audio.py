@@ -31,8 +31,8 @@ Block = npt.NDArray[np.float32]
 
 MIN_PAUSE_S = 0.1
 """Smaller jumps of the timestamps are rounding and drift."""
-MAX_PAUSE_S = 3600.0
-"""Larger jumps are broken timestamps."""
+MAX_PAUSES_S = 12 * 3600.0
+"""All pauses of a file together. Timestamps that ask for more, or for more than its duration, are broken."""
 _GAPLESS = {"flac", "vorbis", "wmav1", "wmav2", "wmapro", "wmalossless"}
 """Codecs that never pause: a jump of their timestamps is damage."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
@@ -72,8 +72,9 @@ def blocks(
 class _Account:
     """What became of a stream's packets, and where on the recording's clock the next frame belongs."""
 
-    def __init__(self) -> None:
+    def __init__(self, duration_s: float | None) -> None:
         self.position_s = 0.0  # of audio handed out
+        self._duration_s = duration_s
         self._origin_s: float | None = None  # timestamp of position 0
         self._expected_s = 0.0  # timestamp the next frame has unless the container pauses
         self._start_s = 0.0
@@ -101,7 +102,7 @@ class _Account:
             self._origin_s, self._start_s = at_s - self.position_s, max(at_s, 0.0)
         elif at_s - self._expected_s > MIN_PAUSE_S:
             ahead_s = at_s - self._origin_s - self.position_s
-            if ahead_s > MAX_PAUSE_S:
+            if not self._is_credible(ahead_s):
                 self._origin_s += ahead_s
             elif ahead_s > MIN_PAUSE_S:
                 pause_s = ahead_s
@@ -109,6 +110,11 @@ class _Account:
         self._paused_s += pause_s
         self.position_s += pause_s + duration_s
         return pause_s
+
+    def _is_credible(self, pause_s: float) -> bool:
+        if self._duration_s is not None and self.position_s + pause_s > self._duration_s + 1.0:
+            return False
+        return self._paused_s + pause_s <= MAX_PAUSES_S
 
     def check(self, file: Opened) -> None:
         """Raise DecodeError if a meaningful share of ``file`` did not come out."""
@@ -137,7 +143,7 @@ def _may_pause(file: Opened) -> bool:
 
 def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
     """(sample rate, samples) in the order of the file, pauses as silence."""
-    account, n_channels = _Account(), file.info.n_channels
+    account, n_channels = _Account(file.info.duration_s), file.info.n_channels
     try:
         for packet in file.container.demux(file.stream):
             for frame in _frames(packet, account):
@@ -146,12 +152,13 @@ def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
                 for start in range(0, n_silent, rate):
                     yield rate, np.zeros((n_channels, min(rate, n_silent - start)), np.float32)
                 yield rate, _samples(frame, n_channels)
-    except av.error.FFmpegError as error:  # harmless at the end: half a frame, padding
+    except (av.error.FFmpegError, IndexError) as error:  # harmless at the end: half a frame, padding
+        reason = "another track begins" if isinstance(error, IndexError) else error.strerror
         left_s = (file.info.duration_s or inf) - account.position_s
         if left_s > sniff.tolerated_s(account.position_s):
             raise DecodeError(
                 "corrupt_audio",
-                f"cannot be read beyond {account.position_s:.2f} s ({error.strerror})",
+                f"cannot be read beyond {account.position_s:.2f} s ({reason})",
                 "fetch the recording again: the copy is damaged",
             ) from None
     account.check(file)
