@@ -9,6 +9,7 @@ see all of a change or nothing, and never two rows for a recording, however many
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -208,4 +209,14 @@ def _publish_errors(uri: str) -> Iterator[None]:
     except CommitFailedError:
         raise
     except (DeltaError, OSError, pa.ArrowException) as error:
-        raise PublishError(f"{uri}: {error}") from error
+        raise PublishError(
+            f"{uri}: {_one_line(error)}"
+        ) from None  # the cause holds what _one_line leaves out
+
+
+def _one_line(error: Exception) -> str:
+    """delta-rs's tree of causes without colours and without S3's reply, which can echo a session token."""
+    text = re.sub(r"\x1b\[\d*m|↳", "", str(error))
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    text = re.sub(r"(<\?xml|<Error>).*", code[1] if code else "", text, flags=re.DOTALL)
+    return " ".join(text.split())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,21 @@ def test_a_broken_table_is_a_publish_error(tables: Tables, tmp_path: Path) -> No
     Path(tables.transcripts.live_files()[0]).unlink()
     with pytest.raises(PublishError, match="transcripts"):
         publish(tables, 1, [transcript("a")])
+
+
+def test_s3s_reply_with_a_session_token_stays_out_of_the_error(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = "<?xml version='1.0'?>\n<Error><Code>ExpiredToken</Code><Token-0>the-token</Token-0></Error>"
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(f"Kernel error\n  \x1b[31m↳\x1b[0m 400 Bad Request\n {reply}")
+
+    monkeypatch.setattr(delta, "DeltaTable", refuse)
+    with pytest.raises(PublishError) as caught:
+        tables.current_failures()
+    assert str(caught.value).endswith("failures: Kernel error 400 Bad Request ExpiredToken")
+    assert "the-token" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_output_path_that_delta_would_unescape_is_refused(tmp_path: Path) -> None:
