@@ -85,7 +85,7 @@ def _open(file: BinaryIO, headerless: HeaderlessConfig | None) -> InputContainer
     raw = None if sniff.has_audio_header(head) else headerless
     sniff.refuse_documents(head, headerless=raw is not None)
     # Big PCM packets, for speed; no protocols: a playlist in the recording's place must not open other files.
-    options = {"max_size": "65536", "protocol_whitelist": "none"}
+    options = {"max_size": "16384", "protocol_whitelist": "none"}
     if raw is not None:
         if raw.format not in av.formats_available:
             raise ConfigError(
@@ -124,7 +124,7 @@ def _described(container: InputContainer, file: BinaryIO) -> Opened:
     duration_s = _duration_s(container, stream)
     promised_s = duration_s if _is_count(container) else None
     if container.format.name == "mp3" and (n_samples := sniff.mp3_samples(file)) is not None:
-        duration_s = promised_s = n_samples / codec.sample_rate
+        promised_s = n_samples / codec.sample_rate
     info = AudioInfo(codec.codec.canonical_name, codec.sample_rate, codec.channels, duration_s)
     return Opened(file, container, stream, info, promised_s)
 

@@ -32,6 +32,7 @@ _AUDIO_HEADERS = (
     b"caff", b"riff", b".snd", b"NIST_1A", b"FLV\x01",
 )  # fmt: skip
 _MIRRORED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MP3_PADDING_SAMPLES = 2 * 1152
 _MARKUP = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document"))
 
 
@@ -132,9 +133,10 @@ def truncated(promised_s: float, held_s: float) -> DecodeError:
 
 
 def mp3_samples(file: BinaryIO) -> int | None:
-    """Samples per channel that an MP3's first frame counts (Xing or Info header); None without that header.
+    """Samples per channel that an MP3's first frame counts (Xing or Info header), less any encoder padding.
 
-    Leaves ``file`` where it was: a decoder is reading it.
+    None without that header: the duration is then an estimate from the bit rate. Leaves ``file`` where it
+    was, for the decoder that is reading it.
     """
     position = file.tell()
     file.seek(0)
@@ -147,7 +149,7 @@ def mp3_samples(file: BinaryIO) -> int | None:
     if at < 4 or frame[:1] != b"\xff" or not frame[at + 7] & 1:
         return None
     samples_per_frame = 1152 if frame[1] & 0x18 == 0x18 else 576  # MPEG 1, or 2 and 2.5
-    return int.from_bytes(frame[at + 8 : at + 12], "big") * samples_per_frame
+    return max(int.from_bytes(frame[at + 8 : at + 12], "big") * samples_per_frame - _MP3_PADDING_SAMPLES, 0)
 
 
 def is_whole_ogg(file: BinaryIO) -> bool:
