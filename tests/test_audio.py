@@ -302,6 +302,17 @@ def test_a_hole_in_the_middle_is_corrupt_audio(codec: str) -> None:
     assert " s " in error.message
 
 
+def test_pages_with_wrong_checksums_are_no_pauses() -> None:
+    noise = (0.1 * np.random.default_rng(0).standard_normal((1, 8 * 48_000))).astype(np.float32)
+    content = encode("ogg", "libopus", noise, 48_000)
+
+    def flip_a_byte_in_three_pages(copy: bytearray) -> None:
+        for share in (0.3, 0.5, 0.7):
+            copy[round(share * len(copy))] ^= 0xFF
+
+    assert refusal(damaged(content, flip_a_byte_in_three_pages)).error == "corrupt_audio"
+
+
 def test_isolated_bad_packets_are_tolerated() -> None:
     noise = (0.1 * np.random.default_rng(0).standard_normal((1, 8 * 44_100))).astype(np.float32)
     content = encode("mp3", "mp3", noise, 44_100)

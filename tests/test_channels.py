@@ -67,6 +67,7 @@ CALLS = {
     "echo at -30 dB": call(echo_db=-30),
     "echo at -20 dB": call(echo_db=-20),
     "echo at -20 dB, one side quiet": call(echo_db=-20, level_db=-20),
+    "echo at -12 dB, one side quiet": call(echo_db=-12, level_db=-20),
     "one word in half a minute": (speaker(1, slice(0, 25)), speaker(2, slice(26, 27)) + noise(3)),
     "ringing first": (np.concatenate([RINGING, FIRST]), np.concatenate([RINGING, SECOND])),
     "hold music against speech": (speaker(1), 0.3 * sine(30.0, 16_000)[0]),

@@ -87,9 +87,9 @@ def undecodable(head: bytes, n_bytes: int) -> DecodeError:
 def wav_options(file: BinaryIO, n_bytes: int) -> dict[str, str]:
     """Demuxer options for the WAV or RF64 ``file`` of ``n_bytes``, after holding its header against its size.
 
-    A data size of 0, or near 2^31 or 2^32, is what streaming writers leave: read to the end of the file.
-    A size too small (it wraps at 4 GiB; crashed recorders do not update it) is ignored likewise, unless what
-    follows the data is a chunk. Raises DecodeError ``truncated`` if audio is missing.
+    A data size near 2^31 or 2^32 is what streaming writers leave: read to the end of the file. A size too
+    small (0 in streams; it wraps at 4 GiB; crashed recorders do not update it) is ignored likewise, unless
+    what follows the data is a chunk. Raises DecodeError ``truncated`` if audio is missing.
     """
     byte_rate, wide_size, position = 1, None, 12
     while True:
@@ -108,7 +108,7 @@ def wav_options(file: BinaryIO, n_bytes: int) -> dict[str, str]:
         position += size + size % 2
     if size == 0xFFFFFFFF and wide_size:
         size = wide_size
-    elif size == 0 or 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000:
+    elif 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000:
         return {}
     held = n_bytes - position
     if (size - held) / byte_rate > tolerated_s(size / byte_rate):
