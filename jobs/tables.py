@@ -51,7 +51,7 @@ class Tables:
         return self.failures.rows(FAILURES.names)
 
     def publish_wave(
-        self, run_id: str, wave: int, files: Collection[WrittenFile], replaced_ids: Collection[str]
+        self, run_id: str, wave: str, files: Collection[WrittenFile], replaced_ids: Collection[str]
     ) -> bool:
         """Adds the wave's files and takes out the rows that ``replaced_ids`` had so far, in one commit.
 

@@ -36,7 +36,7 @@ class AudioConfig(_Section):
     channels: str = Field(
         default="auto",
         pattern=r"^(auto|mix|each|\d+(,\d+)*)$",
-        description="auto (two differing channels are transcribed each, dual mono once), mix, each, or indices",
+        description="auto (two differing channels each, dual mono once), mix, each, or indices",
     )
     block_s: float = Field(default=30.0, gt=0, le=600, description="audio decoded at a time")
     headerless: dict[str, HeaderlessConfig] = Field(
@@ -54,7 +54,9 @@ class VadConfig(_Section):
     neg_threshold: float = Field(default=0.35, gt=0, lt=1, description="and may end below this one")
     min_speech_ms: int = Field(default=100, ge=0, description="shorter segments are noise")
     min_silence_ms: int = Field(default=160, ge=32, description="a pause that ends a segment")
-    max_segment_s: float = Field(default=15.0, gt=1, description="longer segments are cut, least speech first")
+    max_segment_s: float = Field(
+        default=15.0, gt=1, description="longer segments are cut, least speech first"
+    )
 
 
 class ChunkConfig(_Section):
@@ -72,6 +74,9 @@ class ChunkConfig(_Section):
 class LanguageConfig(_Section):
     model: str = Field(default="base", description="multilingual model that identifies languages")
     n_chunks: int = Field(default=5, gt=0, description="chunks a channel that vote")
+    min_prob: float = Field(
+        default=0.5, ge=0, le=1, description="a channel less sure than this takes its recording's language"
+    )
     allowed: tuple[str, ...] = Field(default=(), description="restrict identification to these; empty: all")
 
 
@@ -172,7 +177,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
-        raise ConfigError("--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file") from None
+        raise ConfigError(
+            "--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file"
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError("--conf", str(path), f"is not valid YAML: {error}") from None
     if not isinstance(loaded, dict):

@@ -38,7 +38,7 @@ class Job:
 
     @property
     def audio(self) -> ChunkAudio:
-        samples = self.pcm.astype(np.float32) / 32768
+        samples = self.pcm.astype(np.float32) / np.float32(32768)
         return ChunkAudio(self.chunk.chunk_id, samples, self.language, self.chunk.speech_s)
 
 

@@ -1,17 +1,19 @@
 """The exception tree; whoever catches one knows what to do next.
 
-    TranscribeError
-    ├── ConfigError          stop before Spark starts, exit code 2
-    │   └── ManifestError    the input list itself cannot be used
-    ├── RecordingError       one recording cannot be done: a row in ``failures``
-    │   ├── StorageError     cannot be listed, read or fetched     (retried in the next run)
-    │   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
-    │   └── InferenceError   the engine failed on its chunks       (retried in the next run)
-    ├── ModelError           weights missing or not the bytes the registry promises; ends the run
-    └── PublishError         a commit did not go through; nothing of the wave is visible
+TranscribeError
+├── ConfigError          stop before Spark starts, exit code 2
+│   └── ManifestError    the input list itself cannot be used
+├── RecordingError       one recording cannot be done: a row in ``failures``
+│   ├── StorageError     cannot be listed, read or fetched     (retried in the next run)
+│   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
+│   └── InferenceError   the engine failed on its chunks       (retried in the next run)
+├── ModelError           weights missing or not the bytes the registry promises; ends the run
+└── PublishError         a commit did not go through; nothing of the wave is visible
 """
 
 from __future__ import annotations
+
+from .types import Failure
 
 
 class TranscribeError(Exception):
@@ -43,7 +45,7 @@ class RecordingError(TranscribeError):
         super().__init__(f"{error}: {message}")
         self.error, self.message, self.next_step = error, message, next_step
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:  # both parts of the text travel
         return type(self), (self.error, self.message, self.next_step)
 
 
@@ -66,3 +68,15 @@ class ModelError(TranscribeError):
 
 class PublishError(TranscribeError):
     """A wave could not be committed."""
+
+
+def failure(recording_id: str, error: Exception, stage: str) -> Failure:
+    """The row for an exception that one recording raised in ``stage``; also for one nobody foresaw."""
+    if isinstance(error, RecordingError):
+        return Failure(
+            recording_id, error.stage, error.error, error.message, error.next_step, error.retryable
+        )
+    message = f"{type(error).__name__}: {error}"[:1000]
+    return Failure(
+        recording_id, stage, "unexpected_error", message, "report it with this message; it is run again", True
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .config import LanguageConfig
 from .errors import RecordingError
@@ -34,7 +34,9 @@ def normalize_hint(hint: str | None) -> str | None:
         return None
     if code not in known_languages():
         raise LanguageError(
-            "unknown_language", f"language hint {hint!r} is not a Whisper language", "give an ISO 639-1 code or none"
+            "unknown_language",
+            f"language hint {hint!r} is not a Whisper language",
+            "give an ISO 639-1 code, or none to have it identified",
         )
     return code
 
@@ -62,13 +64,34 @@ def vote(ballots: Sequence[tuple[LanguageScores, float]], config: LanguageConfig
     return best, totals[best] / sum(totals.values())
 
 
-def of_recording(channels: Mapping[int, tuple[str, float, float]]) -> tuple[str, float]:
-    """A recording's language from its channels' (language, probability, speech seconds): most speech wins."""
-    spoken: dict[str, float] = defaultdict(float)
-    for code, _, speech_s in channels.values():
-        spoken[code] += speech_s
-    if not spoken:
-        return UNDETERMINED, 0.0
-    best = min(spoken, key=lambda code: (-spoken[code], code))
-    weighted = sum(prob * speech_s for code, prob, speech_s in channels.values() if code == best)
-    return best, weighted / (spoken[best] or 1.0)
+def speech_by_channel(chunks: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """Seconds of speech a channel, from (channel, speech seconds) of its chunks."""
+    spoken: dict[int, float] = defaultdict(float)
+    for channel, speech_s in chunks:
+        spoken[channel] += speech_s
+    return dict(spoken)
+
+
+def decide(
+    hint: str | None,
+    voted: Mapping[int, tuple[str, float]],
+    speech_s: Mapping[int, float],
+    config: LanguageConfig,
+) -> tuple[dict[int, str], str, float]:
+    """Language of each channel with speech; language and probability of the recording.
+
+    A hint decides all. Else the recording has the language in which most is spoken, and a channel whose
+    own vote is below ``min_prob`` takes the recording's: two sides of a call mostly share a language, and
+    a few words are no evidence against it. Without speech and hint: ``und``.
+    """
+    if hint:
+        return dict.fromkeys(speech_s, hint), hint, 1.0
+    weights: dict[str, float] = defaultdict(float)
+    for channel, (code, prob) in voted.items():
+        weights[code] += prob * speech_s[channel]
+    if not weights:
+        return {}, UNDETERMINED, 0.0
+    best = min(weights, key=lambda code: (-weights[code], code))
+    languages = {c: code if prob >= config.min_prob else best for c, (code, prob) in voted.items()}
+    of_best = [c for c, (code, _) in voted.items() if code == best]
+    return languages, best, weights[best] / sum(speech_s[c] for c in of_best)

@@ -50,7 +50,10 @@ def to_recording(chunk: Chunk, word: HypothesisWord, duration_s: float) -> Word:
     end_s = min(max(word.end_in_chunk_s + offset_s, start_s), highest_s)
     last_s = _floor(duration_s)
     return Word(
-        word.text.strip(), min(round(start_s, 3), last_s), min(round(end_s, 3), last_s), round(word.probability, 4)
+        word.text.strip(),
+        min(round(start_s, 3), last_s),
+        min(round(end_s, 3), last_s),
+        round(word.probability, 4),
     )
 
 

@@ -25,7 +25,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from transcribe.errors import ConfigError, ModelError
+from transcribe.language import UNDETERMINED, LanguageError
 from transcribe.sources import FileName, Source, Strict, WheelSource
+from transcribe.types import Recording
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +132,32 @@ class Registry(Strict):
             if route.matches(language, region, service):
                 return route.model
         return self.default
+
+    def model_name(self, recording: Recording, language: str | None, override: str | None) -> str:
+        """``override`` (the ``model`` setting) if given, else the routes' choice."""
+        return override or self.route(language, recording.region, recording.service)
+
+    def usable_hint(self, recording: Recording, override: str | None) -> str | None:
+        """The recording's language hint, unless the model it leads to does not speak it: then identify."""
+        hint = recording.language
+        return hint if hint and self.get(self.model_name(recording, hint, override)).speaks(hint) else None
+
+    def entry_for(self, recording: Recording, language: str, override: str | None) -> ModelEntry:
+        """The model of a recording in ``language`` (``und``: no speech). Raises ``LanguageError``."""
+        entry = self.get(self.model_name(recording, language, override))
+        if language != UNDETERMINED and not entry.speaks(language):
+            raise LanguageError(
+                "unsupported_language",
+                f"language {language} is routed to {entry.name}, which does not speak it",
+                "add a route for it in the model registry, or choose a multilingual model",
+            )
+        return entry
+
+
+def resolve(path: str) -> Path:
+    """The registry's file: as given, or relative to the checkout when it is not below the working folder."""
+    found = Path(path)
+    return found if found.is_absolute() or found.exists() else DEFAULT_PATH.parents[1] / found
 
 
 def default_cache_dir() -> Path:

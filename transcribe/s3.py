@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,7 @@ class Stat:
     uri: str
     size_bytes: int
     version: str
+    modified_date: str = field(default="", compare=False)  # YYYY-MM-DD, UTC
 
 
 def is_s3(uri: str) -> bool:
@@ -129,7 +130,8 @@ def stat(uri: str, options: S3Options) -> Stat:
     bucket, key = split(uri)
     with s3_errors(uri):
         head = client(options).head_object(Bucket=bucket, Key=key)
-    return Stat(uri, head["ContentLength"], version(head["ETag"], head["ContentLength"]))
+    found = version(head["ETag"], head["ContentLength"])
+    return Stat(uri, head["ContentLength"], found, f"{head['LastModified']:%Y-%m-%d}")
 
 
 def version(etag: str, size_bytes: int) -> str:
@@ -143,7 +145,8 @@ def list_objects(uri: str, options: S3Options) -> Iterator[Stat]:
         for page in client(options).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 found = version(item["ETag"], item["Size"])
-                yield Stat(f"s3://{bucket}/{item['Key']}", item["Size"], found)
+                modified_date = f"{item['LastModified']:%Y-%m-%d}"
+                yield Stat(f"s3://{bucket}/{item['Key']}", item["Size"], found, modified_date)
 
 
 def download(uri: str, folder: Path, options: S3Options) -> Path:

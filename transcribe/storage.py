@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -93,7 +94,9 @@ def local_path(uri: str) -> Path:
 
 def _local_stat(path: Path) -> Stat:
     status = path.stat()
-    return Stat(str(path), status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    version = f"{status.st_size}-{status.st_mtime_ns}"
+    return Stat(str(path), status.st_size, version, f"{modified:%Y-%m-%d}")
 
 
 def _list_local(path: Path) -> Iterator[Stat]:

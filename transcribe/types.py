@@ -239,3 +239,15 @@ class Transcript:
     text: str
     utterances: tuple[Utterance, ...]
     coverage: Coverage = field(default_factory=Coverage)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a recording has no transcript: one row of the failures table."""
+
+    recording_id: str
+    stage: str  # plan, fetch, decode, segment, transcribe, merge, worker
+    error: str  # stable code
+    message: str
+    next_step: str
+    retryable: bool  # try again in the next run, though neither source nor settings changed

@@ -22,6 +22,7 @@ class Engine(Protocol):
     """One loaded model on one device. Not thread-safe; one a Python worker."""
 
     stats: EngineStats
+    device: str  # cpu:0, cuda:1, ...
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
         """One hypothesis a chunk, in the same order; each depends on its own chunk alone.

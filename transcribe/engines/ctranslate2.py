@@ -72,6 +72,7 @@ class CTranslate2Engine:
             raise ModelError(f"{model_dir} cannot be loaded on {options.device}: {error}") from error
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
+        self.device = f"{options.device}:{options.device_index}"
         self.stats = EngineStats(load_s=time.perf_counter() - started)
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
@@ -153,7 +154,9 @@ class CTranslate2Engine:
             return_no_speech_prob=True,
         )
         tokens = [[t for t in result.sequences_ids[0] if t < tokenizer.eot] for result in results]
-        words = self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
+        words = (
+            self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
+        )
         return [
             _hypothesis(tokenizer, result, tokens_, words_, options.temperature)
             for result, tokens_, words_ in zip(results, tokens, words, strict=True)
@@ -168,7 +171,9 @@ class CTranslate2Engine:
         for chunk, tokens_, result in zip(batch, tokens, aligned, strict=True):
             texts, groups = tokenizer.split_to_word_tokens(tokens_)
             n_tokens = [len(group) for group in groups]
-            words.append(word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s))
+            words.append(
+                word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s)
+            )
         return words
 
     def _tokenizer(self, language: str | None) -> Tokenizer:
@@ -181,7 +186,11 @@ class CTranslate2Engine:
 
 
 def _hypothesis(
-    tokenizer: Tokenizer, result: Any, tokens: list[int], words: tuple[HypothesisWord, ...], temperature: float
+    tokenizer: Tokenizer,
+    result: Any,
+    tokens: list[int],
+    words: tuple[HypothesisWord, ...],
+    temperature: float,
 ) -> Hypothesis:
     text = tokenizer.decode(tokens).strip()
     n_tokens = len(result.sequences_ids[0])

@@ -1,0 +1,65 @@
+"""The command line of the jobs: options, exit codes, errors in one line.
+
+Exit codes: 0 the run's verdict is good; 1 it is bad, or the job broke; 2 the configuration or the input
+is wrong and nothing was started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import SparkSession
+
+from jobs.report import Report
+from transcribe.errors import ConfigError, TranscribeError
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    lines = description.strip().splitlines()
+    parser = argparse.ArgumentParser(description=lines[0])
+    parser.add_argument(
+        "--conf", action="append", default=[], metavar="YAML", help="repeatable; later ones win"
+    )
+    parser.add_argument("--input", required=True, help="folder, glob, file or manifest (csv, jsonl, parquet)")
+    parser.add_argument("--output", required=True, help="folder or s3:// prefix of the tables")
+    parser.add_argument("--region", help="of recordings that name none")
+    parser.add_argument("--date", help="YYYY-MM-DD; default: the manifest's, else the file's own")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting"
+    )
+    parser.add_argument("--plan", action="store_true", help="print what would be done, do nothing")
+    return parser
+
+
+def main(run: Callable[..., Report], description: str, arguments: Sequence[str] | None) -> int:
+    """Parse, run, print; returns the exit code. Stops the session that the run has opened."""
+    options = parser(description).parse_args(arguments)
+    try:
+        report = run(
+            None,
+            conf=options.conf,
+            input=options.input,
+            output=options.output,
+            region=options.region,
+            date=options.date,
+            overrides=options.set,
+            plan_only=options.plan,
+        )
+        print(report)
+        return report.exit_code
+    except ConfigError as error:
+        print(f"configuration: {error}", file=sys.stderr)
+        return 2
+    except TranscribeError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        spark = SparkSession.getActiveSession()
+        if spark is not None:
+            spark.stop()

@@ -1,0 +1,309 @@
+"""One wave: some recordings through all stages, published in one commit.
+
+    segment ─▶ (identify) ─▶ transcribe ─▶ merge ─▶ write ─▶ commit
+
+Between stages the driver sees numbers only (which chunks there are, how long, in which language),
+never audio: chunks wait on the executors' disks until they are balanced by audio seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.balance import balance, partition_keys
+from jobs.context import RunContext
+from jobs.tables import spark_schema
+from transcribe import language
+from transcribe.errors import ModelError
+from transcribe.payload import dump, parse
+from transcribe.types import Failure, LanguageScores, Recording
+from udfs.merge import Assignment, merge_group
+from udfs.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+from udfs.segment import SEGMENTED, segment
+from udfs.transcribe import DECODED, IDENTIFIED, identify, transcribe
+from udfs.write import WRITTEN_FILE_DDL, WrittenFile, write_partitioned
+
+Channel = tuple[str, int]
+"""(recording_id, channel)"""
+
+
+@dataclass
+class WaveResult:
+    """What became of a wave's recordings, and what it cost."""
+
+    published: list[str] = field(default_factory=list)  # recording ids
+    failures: list[Failure] = field(default_factory=list)
+    audio_s: float = 0.0  # of published recordings
+    speech_s: float = 0.0
+    n_chunks: int = 0
+    n_repaired: int = 0
+    n_rejected: int = 0
+    segment_task_s: float = 0.0
+    transcribe_task_s: float = 0.0
+    model_load_s: float = 0.0
+    encoded_s: float = 0.0
+    chunk_audio_s: float = 0.0
+    devices: set[str] = field(default_factory=set)
+
+    def add(self, other: WaveResult) -> None:
+        """Everything here is a sum."""
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            setattr(self, name, mine | value if isinstance(mine, set) else mine + value)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the driver knows after segmentation."""
+
+    duration_s: dict[str, float]  # of the recordings that were heard
+    chunks: list[Row]  # recording_id, channel, idx, speech_s, duration_s
+    failures: list[Failure]
+    task_s: float
+
+
+def run_wave(context: RunContext, recordings: Sequence[Recording], number: str) -> Iterator[WaveResult]:
+    """Process and publish; if Spark itself gives up (a recording that kills its worker), in two halves.
+
+    Yields a result a published part. The recording that is alone with its crash becomes a failure.
+    """
+    try:
+        yield _Wave(context, recordings, number).run()
+    except PySparkException as error:
+        if ModelError.__name__ in str(error):
+            raise ModelError(_last_line(error)) from error
+        if len(recordings) == 1:
+            failed = Failure(
+                recordings[0].recording_id,
+                "worker",
+                "worker_crashed",
+                _last_line(error),
+                "look at the executor's log; the file may crash its decoder or need more memory",
+                True,
+            )
+            yield WaveResult(failures=[failed])
+            return
+        context.progress.note(f"wave {number} failed ({_last_line(error)}); trying its halves")
+        middle = len(recordings) // 2
+        yield from run_wave(context, recordings[:middle], f"{number}a")
+        yield from run_wave(context, recordings[middle:], f"{number}b")
+
+
+class _Wave:
+    def __init__(self, context: RunContext, recordings: Sequence[Recording], number: str) -> None:
+        self._context = context
+        self._spark: SparkSession = context.spark
+        self._recordings = {r.recording_id: r for r in recordings}
+        self._number = number
+
+    def run(self) -> WaveResult:
+        segmented = self._segmented().persist(StorageLevel.DISK_ONLY)
+        try:
+            heard = self._hear(segmented)
+            assignments, languages, failures = self._assign(segmented, heard)
+            decoded = self._decoded(segmented, heard, assignments, languages)
+            decoded.persist(StorageLevel.DISK_ONLY)
+            try:
+                result = self._count(decoded)
+                result.failures += heard.failures + failures
+                failed = {f.recording_id for f in result.failures}
+                good = {id_: a for id_, a in assignments.items() if id_ not in failed}
+                files = self._write(segmented, decoded, good)
+                self._publish(files, set(good))
+            finally:
+                decoded.unpersist()
+        finally:
+            segmented.unpersist()
+        result.published = sorted(good)
+        result.audio_s = sum(heard.duration_s[id_] for id_ in good)
+        result.speech_s = sum(c.speech_s for c in heard.chunks if c.recording_id in good)
+        result.n_chunks = sum(c.recording_id in good for c in heard.chunks)
+        result.segment_task_s = heard.task_s
+        return result
+
+    def _segmented(self) -> DataFrame:
+        rows = [(dump(recording),) for recording in self._recordings.values()]
+        n_tasks = min(len(rows), 8 * self._spark.sparkContext.defaultParallelism)
+        planned = self._spark.createDataFrame(rows, "payload string").repartition(n_tasks)
+        return planned.mapInPandas(segment(self._context.config, self._context.s3), SEGMENTED)
+
+    def _hear(self, segmented: DataFrame) -> _Heard:
+        columns = ["recording_id", "kind", "channel", "idx", "speech_s", "duration_s"]
+        is_failure = F.col("kind") == "failure"
+        rows = segmented.select(*columns, F.when(is_failure, F.col("payload")).alias("failure")).collect()
+        failures = {r.recording_id: parse(Failure, r.failure) for r in rows if r.kind == "failure"}
+        heard = {r.recording_id: r.duration_s for r in rows if r.kind == "heard"}
+        self._context.progress.heard(heard.values())
+        return _Heard(
+            {id_: s for id_, s in heard.items() if id_ not in failures},
+            [r for r in rows if r.kind == "chunk" and r.recording_id not in failures],
+            list(failures.values()),
+            sum(r.duration_s for r in rows if r.kind == "stats"),
+        )
+
+    def _assign(
+        self, segmented: DataFrame, heard: _Heard
+    ) -> tuple[dict[str, Assignment], dict[Channel, str], list[Failure]]:
+        """Language and model of each recording; the language of each channel; what cannot be routed."""
+        voted = self._vote(segmented, heard)
+        chunks_of: dict[str, list[Row]] = defaultdict(list)
+        for chunk in heard.chunks:
+            chunks_of[chunk.recording_id].append(chunk)
+        assignments: dict[str, Assignment] = {}
+        languages: dict[Channel, str] = {}
+        failures: list[Failure] = []
+        for id_ in heard.duration_s:
+            recording = self._recordings[id_]
+            spoken = language.speech_by_channel((c.channel, c.speech_s) for c in chunks_of[id_])
+            of_channel, code, prob = language.decide(
+                self._context.usable_hint(recording), voted[id_], spoken, self._context.config.language
+            )
+            assigned = self._context.assign(recording, code, prob)
+            if isinstance(assigned, Failure):
+                failures.append(assigned)
+            else:
+                assignments[id_] = assigned
+                languages.update({(id_, channel): code for channel, code in of_channel.items()})
+        return assignments, languages, failures
+
+    def _vote(self, segmented: DataFrame, heard: _Heard) -> dict[str, dict[int, tuple[str, float]]]:
+        """Language and probability of every channel whose recording has no usable hint."""
+        config = self._context.config.language
+        by_channel: dict[Channel, dict[int, float]] = defaultdict(dict)
+        for chunk in heard.chunks:
+            if self._context.usable_hint(self._recordings[chunk.recording_id]) is None:
+                by_channel[chunk.recording_id, chunk.channel][chunk.idx] = chunk.speech_s
+        chosen = [
+            (id_, channel, idx)
+            for (id_, channel), speech_s in by_channel.items()
+            for idx in language.choose_chunks(speech_s, config)
+        ]
+        voted: dict[str, dict[int, tuple[str, float]]] = defaultdict(dict)
+        if not chosen:
+            return voted
+        ballot = self._spark.createDataFrame(chosen, "recording_id string, channel int, idx int")
+        n_tasks = min(len(chosen), 2 * self._spark.sparkContext.defaultParallelism)
+        chunks = segmented.where("kind = 'chunk'").join(
+            F.broadcast(ballot), ["recording_id", "channel", "idx"]
+        )
+        chunks = chunks.withColumns({"model": F.lit(config.model), "language": F.lit("")})
+        identified = chunks.repartition(n_tasks).mapInPandas(
+            identify(self._context.registry.get(config.model), self._context.config), IDENTIFIED
+        )
+        votes: dict[Channel, list[tuple[LanguageScores, float]]] = defaultdict(list)
+        for row in sorted(identified.collect(), key=lambda r: (r.recording_id, r.channel, r.payload)):
+            votes[row.recording_id, row.channel].append((parse(LanguageScores, row.payload), row.speech_s))
+        for (id_, channel), ballots in votes.items():
+            voted[id_][channel] = language.vote(ballots, config)
+        return voted
+
+    def _decoded(
+        self,
+        segmented: DataFrame,
+        heard: _Heard,
+        assignments: dict[str, Assignment],
+        languages: dict[Channel, str],
+    ) -> DataFrame:
+        """Chunks of all recordings together, balanced over tasks by audio seconds, one model a task."""
+        work = [
+            (c.recording_id, c.channel, c.idx, assignments[c.recording_id].model, c.duration_s)
+            for c in heard.chunks
+            if c.recording_id in assignments
+        ]
+        if not work:
+            return self._spark.createDataFrame([], DECODED)
+        config = self._context.config
+        bins = balance(
+            [(model, duration_s) for *_, model, duration_s in work],
+            config.job.task_audio_s,
+            self._spark.sparkContext.defaultParallelism,
+        )
+        keys = partition_keys(self._spark, max(bins) + 1)
+        placed = [
+            (id_, channel, idx, model, languages[id_, channel], keys[bin_])
+            for (id_, channel, idx, model, _), bin_ in zip(work, bins, strict=True)
+        ]
+        placement = self._spark.createDataFrame(
+            placed, "recording_id string, channel int, idx int, model string, language string, key long"
+        )
+        chunks = segmented.where("kind = 'chunk'").select("recording_id", "channel", "idx", "payload", "pcm")
+        entries = {name: self._context.registry.get(name) for name in {item[3] for item in work}}
+        return (
+            chunks.join(F.broadcast(placement), ["recording_id", "channel", "idx"])
+            .repartition(max(bins) + 1, "key")
+            .sortWithinPartitions("recording_id", "channel", "idx")
+            .mapInPandas(transcribe(entries, config, self._context.progress.decoded_s), DECODED)
+        )
+
+    def _count(self, decoded: DataFrame) -> WaveResult:
+        """Run inference; count verdicts and costs."""
+        result = WaveResult()
+        is_text = F.col("kind").isin("failure", "stats")
+        rows = decoded.select("kind", "status", F.when(is_text, F.col("payload")).alias("payload")).collect()
+        for row in rows:
+            result.n_repaired += row.status == "repaired"
+            result.n_rejected += row.status == "rejected"
+            if row.kind == "failure":
+                result.failures.append(parse(Failure, row.payload))
+            elif row.kind == "stats":
+                stats = json.loads(row.payload)
+                result.transcribe_task_s += stats["task_s"] - stats["load_s"]
+                result.model_load_s += stats["load_s"]
+                result.encoded_s += stats["encoded_s"]
+                result.chunk_audio_s += stats["audio_s"]
+                result.devices.add(stats["device"])
+        unique = {failure.recording_id: failure for failure in result.failures}
+        result.failures = list(unique.values())
+        return result
+
+    def _write(
+        self, segmented: DataFrame, decoded: DataFrame, assignments: dict[str, Assignment]
+    ) -> list[WrittenFile]:
+        """Merge each recording's chunks and write the rows; nothing is visible yet."""
+        if not assignments:
+            return []
+        rows = [(id_, "assigned", dump(assignment)) for id_, assignment in assignments.items()]
+        columns = ["recording_id", "kind", "payload"]
+        assigned = self._spark.createDataFrame(rows, ", ".join(f"{c} string" for c in columns))
+        heard = segmented.where("kind = 'heard'").select(columns)
+        texts = decoded.where("kind = 'decoded'").select(columns)
+        known = assigned.select("recording_id")
+        merged = (
+            heard.union(texts)
+            .join(F.broadcast(known), "recording_id")
+            .union(assigned)
+            .groupBy("recording_id")
+            .applyInArrow(merge_group, spark_schema(TRANSCRIPTS))
+        )
+        uri, s3 = self._context.tables.transcripts.uri, self._context.s3
+
+        def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return write_partitioned(batches, uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, s3)
+
+        n_files = max(1, len(assignments) // 1000)
+        written = merged.repartition(n_files, *TRANSCRIPT_PARTITIONS).mapInArrow(write, WRITTEN_FILE_DDL)
+        return [WrittenFile(**row.asDict()) for row in written.collect()]
+
+    def _publish(self, files: list[WrittenFile], ids: set[str]) -> None:
+        if sum(file.n_rows for file in files) != len(ids):
+            raise AssertionError(
+                f"{len(ids)} recordings to publish, {sum(f.n_rows for f in files)} rows written"
+            )
+        if ids:
+            self._context.tables.publish_wave(self._context.run_id, self._number, files, ids)
+
+
+def _last_line(error: Exception) -> str:
+    """The most telling line of a Spark error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line or "Exception" in line or "exited" in line]
+    return (telling or lines or [type(error).__name__])[-1][:500]

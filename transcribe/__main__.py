@@ -1,0 +1,85 @@
+"""Transcribe files without Spark: ``python -m transcribe FILE… [--format text|json|srt|vtt]``.
+
+The same code as the job, so the same transcript. Exit code 0, 1 when a file failed, 2 for wrong settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from . import config as configuration
+from . import engines, registry
+from .config import Config
+from .engines.base import Engine
+from .errors import ConfigError, ModelError, RecordingError
+from .language import normalize_hint
+from .pipeline import transcribe_recording
+from .registry import ModelEntry, Registry
+from .storage import S3Options, local_copy, stat
+from .subtitles import FORMATS, render
+from .types import Recording
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m transcribe", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="+", metavar="FILE", help="local path or s3://bucket/key")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.add_argument("--language", help="of all files; default: identified")
+    parser.add_argument("--channels", default="auto", help="auto, mix, each, or indices such as 0,1")
+    parser.add_argument("--conf", action="append", default=[], metavar="YAML")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    options = parser.parse_args()
+    try:
+        config = configuration.load(options.conf, options.set)
+        models = Registry.load(registry.resolve(config.models))
+        failed = [file for file in options.files if not _transcribe(file, options, config, models)]
+    except (ConfigError, ModelError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 1 if failed else 0
+
+
+def _transcribe(file: str, options: argparse.Namespace, config: Config, models: Registry) -> bool:
+    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+
+    @cache
+    def load_engine(name: str) -> Engine:
+        return _load(models.get(name), config)
+
+    try:
+        found = stat(file, s3)
+        recording = Recording(
+            found.uri,
+            found.uri,
+            found.version,
+            config.job.region or "",
+            config.job.date or found.modified_date,
+            normalize_hint(options.language),
+            channels=options.channels,
+        )
+        with local_copy(file, s3) as path:
+            transcript = transcribe_recording(
+                recording, path, config, models, lambda entry: load_engine(entry.name)
+            )
+    except RecordingError as error:
+        print(f"{file}: {error} → {error.next_step}", file=sys.stderr)
+        return False
+    if len(options.files) > 1 and options.format == "text":
+        print(f"# {file}")
+    print(render(transcript, options.format))
+    return True
+
+
+def _load(entry: ModelEntry, config: Config) -> Engine:
+    device = "cpu" if config.decode.device == "auto" else config.decode.device
+    threads = config.decode.threads or os.cpu_count() or 1
+    model_dir = registry.fetch(entry) if entry.files else Path()
+    return engines.load(entry.engine, model_dir, config, device=device, device_index=0, threads=threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

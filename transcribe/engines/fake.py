@@ -1,0 +1,43 @@
+"""An engine for tests of everything around engines: quick, deterministic, no weights.
+
+It writes one word a started half second of a chunk, named after the device it was given and the
+second it stands for, and takes everything for English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..guards import compression_ratio
+from ..types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
+from .base import EngineStats
+
+WORD_S = 0.5
+NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+class FakeEngine:
+    """Implements ``engines.base.Engine``."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.stats = EngineStats()
+
+    def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+        return [self._hypothesis(chunk) for chunk in chunks]
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        return [LanguageScores((("en", 0.9), ("de", 0.1))) for _ in chunks]
+
+    def _hypothesis(self, chunk: ChunkAudio) -> Hypothesis:
+        self.stats.audio_s += chunk.duration_s
+        self.stats.encoded_s += chunk.duration_s
+        n_words = max(1, int(chunk.duration_s / WORD_S))
+        words = tuple(
+            HypothesisWord(
+                f" {NAMES[n * 7 % len(NAMES)]}", n * WORD_S, min((n + 1) * WORD_S, chunk.duration_s), 0.9
+            )
+            for n in range(n_words)
+        )
+        text = "".join(word.text for word in words).strip()
+        return Hypothesis(text, chunk.language or "en", words, -0.2, 0.01, min(2.0, compression_ratio(text)))

@@ -1,0 +1,121 @@
+"""Stage 2, on GPUs or CPUs: chunks with audio in; languages, or decoded chunks, out.
+
+A partition holds chunks of one model. Its rows are gathered up to ``GATHER_S`` audio seconds before
+they are decoded, so that neither Arrow's batch size nor the partitioning decides what the engine's
+batches look like.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark import Accumulator
+
+from transcribe.config import Config
+from transcribe.decoding import Decoder, Job
+from transcribe.engines.base import Engine
+from transcribe.errors import failure
+from transcribe.payload import dump, parse
+from transcribe.registry import ModelEntry
+from transcribe.types import Chunk, Decoded
+
+from .worker import engine_for
+
+IDENTIFIED = "recording_id string, channel int, speech_s double, payload string"
+"""payload: LanguageScores of one chunk."""
+
+DECODED = "recording_id string, kind string, status string, payload string"
+"""kind: decoded (payload Decoded; status of its verdict), failure (Failure) or stats (JSON)."""
+
+GATHER_S = 1200.0
+
+Frames = Iterator[pd.DataFrame]
+
+
+def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
+    """For ``mapInPandas``: chunk rows with ``model`` (``entry``) → language scores, one row a chunk."""
+
+    def run(frames: Frames) -> Frames:
+        for jobs in _gathered(frames):
+            engine, _ = engine_for(entry, config)
+            scores = engine.identify_language([job.audio for job, _ in jobs])
+            yield pd.DataFrame(
+                {
+                    "recording_id": [job.chunk.recording_id for job, _ in jobs],
+                    "channel": [job.chunk.channel for job, _ in jobs],
+                    "speech_s": [job.chunk.speech_s for job, _ in jobs],
+                    "payload": [dump(score) for score in scores],
+                }
+            )
+
+    return run
+
+
+def transcribe(
+    entries: Mapping[str, ModelEntry], config: Config, done_s: Accumulator[float]
+) -> Callable[[Frames], Frames]:
+    """For ``mapInPandas``: chunk rows with ``model`` and ``language`` → DECODED rows, and one of stats.
+
+    ``done_s`` counts the audio seconds decoded, for the progress line.
+    """
+
+    def run(frames: Frames) -> Frames:
+        started = time.perf_counter()
+        for jobs in _gathered(frames):
+            engine, loaded = engine_for(entries[jobs[0][1]], config)
+            before = asdict(engine.stats)
+            yield _decode([job for job, _ in jobs], engine, config)
+            done_s.add(sum(job.chunk.duration_s for job, _ in jobs))
+            stats = {key: value - before[key] for key, value in asdict(engine.stats).items()}
+            stats["load_s"] = engine.stats.load_s if loaded else 0.0
+            stats["task_s"] = time.perf_counter() - started
+            started = time.perf_counter()
+            yield _frame([("", "stats", "", json.dumps({**stats, "device": engine.device}))])
+
+    return run
+
+
+def _gathered(frames: Frames) -> Iterator[list[tuple[Job, str]]]:
+    """(chunk with its samples, model name), by model, in lists of about ``GATHER_S`` seconds."""
+    waiting: list[tuple[Job, str]] = []
+    waiting_s = 0.0
+    for frame in frames:
+        columns = (frame[name].tolist() for name in ("payload", "pcm", "language", "model"))
+        for payload, pcm, language, model in zip(*columns, strict=True):
+            job = Job(parse(Chunk, payload), np.frombuffer(pcm, np.int16), language or None)
+            if waiting and (waiting_s > GATHER_S or waiting[-1][1] != model):
+                yield waiting
+                waiting, waiting_s = [], 0.0
+            waiting.append((job, model))
+            waiting_s += job.chunk.duration_s
+    if waiting:
+        yield waiting
+
+
+def _decode(jobs: list[Job], engine: Engine, config: Config) -> pd.DataFrame:
+    decoder = Decoder(engine, config)
+    try:
+        return _frame([_decoded_row(decoded) for decoded in decoder.decode(jobs)])
+    except Exception:  # one chunk may be the culprit: the others must not go down with it
+        rows = []
+        for job in jobs:
+            try:
+                rows += [_decoded_row(decoded) for decoded in decoder.decode([job])]
+            except Exception as error:
+                id_ = job.chunk.recording_id
+                rows.append((id_, "failure", "", dump(failure(id_, error, "transcribe"))))
+        return _frame(rows)
+
+
+def _decoded_row(decoded: Decoded) -> tuple[Any, ...]:
+    return decoded.chunk.recording_id, "decoded", decoded.verdict.status, dump(decoded)
+
+
+def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame.from_records(rows, columns=["recording_id", "kind", "status", "payload"])
