@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
-
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # building one is slow
 
 
 def dump(value: Any) -> str:
@@ -23,5 +18,11 @@ def dump(value: Any) -> str:
 
 def parse(kind: type[T], text: str) -> T:
     """The ``kind`` that ``dump`` wrote."""
-    value: T = _adapter(cast(Hashable, kind)).validate_json(text)
+    value: T = _adapter(kind).validate_json(text)
     return value
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]

@@ -114,4 +114,5 @@ def _row(
 
 def _frame(rows: list[Row]) -> pd.DataFrame:
     columns = [column.split()[0] for column in SEGMENTED.split(", ")]
-    return pd.DataFrame.from_records(rows, columns=columns)
+    frame: pd.DataFrame = pd.DataFrame.from_records(rows, columns=columns)
+    return frame

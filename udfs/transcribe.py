@@ -118,4 +118,7 @@ def _decoded_row(decoded: Decoded) -> tuple[Any, ...]:
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    return pd.DataFrame.from_records(rows, columns=["recording_id", "kind", "status", "payload"])
+    frame: pd.DataFrame = pd.DataFrame.from_records(
+        rows, columns=["recording_id", "kind", "status", "payload"]
+    )
+    return frame
