@@ -28,24 +28,24 @@ class HeaderlessConfig(_Section):
     """How to read files of one extension that carry no header."""
 
     format: str = Field(description="FFmpeg demuxer: alaw, mulaw, s16le, gsm, ...")
-    sample_rate: int = Field(gt=0)
-    n_channels: int = Field(default=1, gt=0)
+    sample_rate: int = Field(gt=0, description="samples a second")
+    n_channels: int = Field(default=1, gt=0, description="interleaved")
 
 
 class AudioConfig(_Section):
     channels: str = Field(
         default="auto",
         pattern=r"^(auto|mix|each|\d+(,\d+)*)$",
-        description="auto (two differing channels each, dual mono once), mix, each, or indices",
+        description="auto (two sides of a call each, one scene once), mix, each, or indices such as 0,1",
     )
-    block_s: float = Field(default=30.0, gt=0, le=600, description="audio decoded at a time")
+    block_s: float = Field(default=30.0, gt=0, le=600, description="seconds of audio decoded at a time")
     headerless: dict[str, HeaderlessConfig] = Field(
         default_factory=lambda: {
             ".alaw": HeaderlessConfig(format="alaw", sample_rate=8000),
             ".ulaw": HeaderlessConfig(format="mulaw", sample_rate=8000),
             ".gsm": HeaderlessConfig(format="gsm", sample_rate=8000),
         },
-        description="extension -> format of headerless files",
+        description="extension → format of files without a header",
     )
 
 
@@ -73,7 +73,7 @@ class ChunkConfig(_Section):
 
 class LanguageConfig(_Section):
     model: str = Field(default="base", description="multilingual model that identifies languages")
-    n_chunks: int = Field(default=5, gt=0, description="chunks a channel that vote")
+    n_chunks: int = Field(default=5, gt=0, description="chunks a channel that vote, those with most speech")
     min_prob: float = Field(
         default=0.5, ge=0, le=1, description="a channel less sure than this takes its recording's language"
     )
@@ -81,7 +81,9 @@ class LanguageConfig(_Section):
 
 
 class DecodeConfig(_Section):
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: the GPU that Spark assigned, else the CPU; cpu; cuda"
+    )
     compute_type: str = Field(default="auto", description="auto: int8 on CPU, float16 on GPU")
     threads: int = Field(default=0, ge=0, description="CPU threads an engine; 0: the cores of its Spark task")
     beam_size: int = Field(default=5, gt=0, description="1 is greedy")
@@ -92,7 +94,7 @@ class DecodeConfig(_Section):
 
 
 class GuardsConfig(_Section):
-    max_compression_ratio: float = Field(default=2.4, gt=1)
+    max_compression_ratio: float = Field(default=2.4, gt=1, description="above: a loop")
     min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
     max_no_speech_prob: float = Field(default=0.6, gt=0, le=1, description="with a low logprob: no speech")
     max_chars_per_s: float = Field(default=30.0, gt=0, description="of speech; alphabetic scripts")
@@ -110,8 +112,10 @@ class JobConfig(_Section):
 
 
 class StorageConfig(_Section):
-    s3_endpoint_url: str | None = Field(default=None, description="for S3-compatible servers")
-    s3_region: str | None = None
+    s3_endpoint_url: str | None = Field(
+        default=None, description="of an S3-compatible server; default: the environment's, else AWS"
+    )
+    s3_region: str | None = Field(default=None, description="default: the environment's")
 
 
 class SparkConfig(_Section):
