@@ -41,31 +41,23 @@ def merge(
 
 
 def to_recording(chunk: Chunk, word: HypothesisWord, duration_s: float) -> Word:
-    """The word on the recording's clock, inside its piece and the recording; rounded to 3 decimals."""
+    """The word on the recording's clock, inside its piece and the recording; rounded to 3 decimals.
+
+    The recording's duration is rounded alike, so that no time comes to lie beyond it.
+    """
     middle_s = (word.start_in_chunk_s + word.end_in_chunk_s) / 2
     piece = piece_at(chunk.pieces, middle_s)
     offset_s = piece.start_s - piece.start_in_chunk_s
     lowest_s, highest_s = piece.start_s, min(piece.end_s, duration_s)
     start_s = min(max(word.start_in_chunk_s + offset_s, lowest_s), highest_s)
     end_s = min(max(word.end_in_chunk_s + offset_s, start_s), highest_s)
-    last_s = _floor(duration_s)
-    return Word(
-        word.text.strip(),
-        min(round(start_s, 3), last_s),
-        min(round(end_s, 3), last_s),
-        round(word.probability, 4),
-    )
+    return Word(word.text.strip(), round(start_s, 3), round(end_s, 3), round(word.probability, 4))
 
 
 def piece_at(pieces: Sequence[Piece], time_in_chunk_s: float) -> Piece:
     """The piece that holds a moment of the chunk's clock; the nearest one for moments outside."""
     starts_s = [piece.start_in_chunk_s for piece in pieces]
     return pieces[max(0, bisect.bisect_right(starts_s, time_in_chunk_s) - 1)]
-
-
-def _floor(duration_s: float) -> float:
-    """The duration as the table shows it: no time may round to beyond it."""
-    return round(duration_s, 3)
 
 
 def _utterances(decoded: Decoded, duration_s: float) -> Iterator[Utterance]:

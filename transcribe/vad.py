@@ -132,6 +132,8 @@ class SegmentDetector:
         smooth = np.convolve(probs, np.ones(5) / 5, mode="same")
         half = len(probs) // 2
         cut = half + int(np.argmin(smooth[half:-3]))
+        if self._silent_since is not None and self._start_window + cut >= self._silent_since:
+            return self._close(self._silent_since)  # a pause has begun there: nothing open remains
         segment = self._segment(self._start_window, self._start_window + cut)
         self._open = self._open[cut:]
         self._start_window += cut
