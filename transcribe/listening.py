@@ -99,7 +99,7 @@ class _RecentAudio:
         return (self._start + sum(map(len, self._parts))) / SAMPLE_RATE
 
     def append(self, samples: Samples) -> None:
-        self._parts.append(np.clip(np.rint(samples * 32767), -32768, 32767).astype(np.int16))
+        self._parts.append(np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16))
 
     def take(self, piece: Piece) -> Pcm:
         self._join()
