@@ -77,6 +77,9 @@ class LanguageConfig(_Section):
     min_prob: float = Field(
         default=0.5, ge=0, le=1, description="a channel less sure than this takes its recording's language"
     )
+    chinese_script: Literal["simplified", "traditional", "as_heard"] = Field(
+        default="simplified", description="script of zh text; Whisper mixes both, as_heard leaves it so"
+    )
     allowed: tuple[str, ...] = Field(default=(), description="restrict identification to these; empty: all")
 
 

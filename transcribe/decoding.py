@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import guards
+from .chinese import in_script
 from .chunking import split
 from .config import Config
 from .engines.base import Engine
@@ -68,9 +69,11 @@ class Decoder:
         return results
 
     def _tries(self, jobs: Sequence[Job], options: DecodeOptions) -> list[_Try]:
-        hypotheses = self._engine.transcribe([job.audio for job in jobs], options)
+        script = self._config.language.chinese_script
+        heard = self._engine.transcribe([job.audio for job in jobs], options)
+        hypotheses = [in_script(hypothesis, script) for hypothesis in heard]
         return [
-            _Try(h, guards.doubt(h, job.chunk.speech_s, self._config.guards))
+            _Try(h, guards.doubt(h, job.chunk, self._config.guards))
             for job, h in zip(jobs, hypotheses, strict=True)
         ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 
 from .config import GuardsConfig
-from .types import Hypothesis
+from .types import Chunk, Hypothesis
 
 
 def compression_ratio(text: str) -> float:
@@ -18,16 +18,16 @@ def compression_ratio(text: str) -> float:
     return round(len(data) / len(zlib.compress(data)), 3) if data else 1.0
 
 
-def doubt(hypothesis: Hypothesis, speech_s: float, config: GuardsConfig) -> str:
-    """Why the hypothesis is not to be believed; "" when it is.
+def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
+    """Why the hypothesis for ``chunk`` is not to be believed; "" when it is.
 
-    ``speech_s`` is the VAD speech in the chunk. Empty text over speech is doubted as ``no_words``.
+    Empty text over speech is doubted as ``no_words``.
     """
     if not hypothesis.text:
         return "no_words"
     if hypothesis.compression_ratio > config.max_compression_ratio or longest_repeat(hypothesis.text) >= 6:
         return "loop"
-    if len(hypothesis.text) / max(speech_s, 0.2) > config.max_chars_per_s and len(hypothesis.text) > 12:
+    if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
         return "too_many_characters"
     if (
         hypothesis.no_speech_prob > config.max_no_speech_prob
@@ -36,7 +36,7 @@ def doubt(hypothesis: Hypothesis, speech_s: float, config: GuardsConfig) -> str:
         return "no_speech"
     if hypothesis.avg_logprob < config.min_avg_logprob:
         return "low_logprob"
-    if covered_share(hypothesis, speech_s) < config.min_coverage:
+    if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
         return "too_few_words"
     return ""
 
