@@ -8,7 +8,8 @@ TranscribeError
 │   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
 │   └── InferenceError   the engine failed on its chunks       (retried in the next run)
 ├── ModelError           weights missing or not the bytes the registry promises; ends the run
-└── PublishError         a commit did not go through; nothing of the wave is visible
+├── PublishError         a commit did not go through; nothing of the wave is visible
+└── ClusterError         Spark gave up and no recording is to blame; ends the run
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class ModelError(TranscribeError):
 
 class PublishError(TranscribeError):
     """A wave could not be committed."""
+
+
+class ClusterError(TranscribeError):
+    """Spark stopped, or too many recordings bring it down."""
 
 
 def failure(recording_id: str, error: Exception, stage: str) -> Failure:

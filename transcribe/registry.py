@@ -38,13 +38,14 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelEntry(Strict):
-    """Named weights. ``languages``: ISO 639-1 codes, None for all; ``files``: name → sha256."""
+    """Named weights. ``languages``: ISO 639-1 codes, None for all but ``lacks``; ``files``: name → sha256."""
 
     name: str
     engine: str
     revision: str
     multilingual: bool
     languages: list[str] | None
+    lacks: list[str] = Field(default_factory=list)
     licence: str
     stage: Literal["production", "candidate", "archived"]
     files: dict[FileName, Sha256]
@@ -61,7 +62,7 @@ class ModelEntry(Strict):
 
     def speaks(self, language: str | None) -> bool:
         """Whether it may get audio in ``language``; None: any language may come."""
-        return self.languages is None or language in self.languages
+        return language not in self.lacks and (self.languages is None or language in self.languages)
 
 
 class Route(Strict):
