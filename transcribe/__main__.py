@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -30,26 +31,36 @@ def main() -> int:
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--language", help="of all files; default: identified")
     parser.add_argument("--channels", default="auto", help="auto, mix, each, or indices such as 0,1")
-    parser.add_argument("--conf", action="append", default=[], metavar="YAML")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     options = parser.parse_args()
+    if len(options.files) > 1 and options.format in ("srt", "vtt"):
+        parser.error(f"--format {options.format} makes one subtitle file: give one FILE")
     try:
         config = configuration.load(options.conf, options.set)
         models = Registry.load(registry.resolve(config.models))
-        failed = [file for file in options.files if not _transcribe(file, options, config, models)]
+
+        @cache
+        def load_engine(name: str) -> Engine:
+            return _load(models.get(name), config)
+
+        failed = [
+            file for file in options.files if not _transcribe(file, options, config, models, load_engine)
+        ]
     except (ConfigError, ModelError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
     return 1 if failed else 0
 
 
-def _transcribe(file: str, options: argparse.Namespace, config: Config, models: Registry) -> bool:
+def _transcribe(
+    file: str,
+    options: argparse.Namespace,
+    config: Config,
+    models: Registry,
+    load_engine: Callable[[str], Engine],
+) -> bool:
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-
-    @cache
-    def load_engine(name: str) -> Engine:
-        return _load(models.get(name), config)
-
     try:
         found = stat(file, s3)
         recording = Recording(
