@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 T = TypeVar("T")
 
-_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # building one is slow
-
 
 def dump(value: Any) -> str:
-    """JSON of a dataclass; floats keep every digit."""
-    return _adapter(type(value)).dump_json(value).decode()
+    """JSON of a dataclass; floats keep every digit, and NaN and the infinities stay what they are."""
+    return to_json(value, inf_nan_mode="constants").decode()
 
 
 def parse(kind: type[T], text: str) -> T:
@@ -22,7 +22,6 @@ def parse(kind: type[T], text: str) -> T:
     return value
 
 
+@cache  # building one is slow
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
+    return TypeAdapter(kind)
