@@ -1,7 +1,7 @@
 """The command line of the jobs: options, exit codes, errors in one line.
 
-Exit codes: 0 the run's verdict is good; 1 it is bad, or the job broke; 2 the configuration or the input
-is wrong and nothing was started.
+Exit codes: 0 the run's verdict is good; 1 it is bad, or the job broke off; 2 the configuration or the input
+is wrong and nothing was started; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from pyspark.sql import SparkSession
-
+from jobs import session
 from jobs.report import Report
+from jobs.spark_errors import SPARK_ERRORS, telling_line
 from transcribe.errors import ConfigError, TranscribeError
 
 
@@ -35,31 +35,34 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def main(run: Callable[..., Report], description: str, arguments: Sequence[str] | None) -> int:
-    """Parse, run, print; returns the exit code. Stops the session that the run has opened."""
+    """Parse, run, print; returns the exit code. Stops the session only if the run has opened it."""
     options = parser(description).parse_args(arguments)
-    try:
-        report = run(
-            None,
-            conf=options.conf,
-            input=options.input,
-            output=options.output,
-            region=options.region,
-            date=options.date,
-            overrides=options.set,
-            plan_only=options.plan,
-        )
+    with session.stopped_if_opened():
+        try:
+            report = run(
+                None,
+                conf=options.conf,
+                input=options.input,
+                output=options.output,
+                region=options.region,
+                date=options.date,
+                overrides=options.set,
+                plan_only=options.plan,
+            )
+        except ConfigError as error:
+            print(f"configuration: {error}", file=sys.stderr)
+            return 2
+        except TranscribeError as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            return 1
+        except SPARK_ERRORS as error:
+            print(f"Spark: {telling_line(error)}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted: what is published stays; run again to go on from there", file=sys.stderr)
+            return 130
+        except Exception:
+            traceback.print_exc()
+            return 1
         print(report)
         return report.exit_code
-    except ConfigError as error:
-        print(f"configuration: {error}", file=sys.stderr)
-        return 2
-    except TranscribeError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    except Exception:
-        traceback.print_exc()
-        return 1
-    finally:
-        spark = SparkSession.getActiveSession()
-        if spark is not None:
-            spark.stop()

@@ -1,4 +1,4 @@
-"""What every part of one run shares."""
+"""What every wave of one run shares."""
 
 from __future__ import annotations
 

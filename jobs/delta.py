@@ -42,7 +42,7 @@ REWRITE_ROWS = 512
 
 @dataclass(frozen=True)
 class KeyedTable:
-    """The table at ``uri``, made when first used; ``schema`` may gain columns later, never lose or change.
+    """The table at ``uri``, made when first written to; ``schema`` may gain columns, not lose or change any.
 
     Methods raise ``PublishError``; a change that raises has not happened.
     """
@@ -54,33 +54,16 @@ class KeyedTable:
     s3: S3Options
 
     def open(self) -> DeltaTable:
-        """The current version."""
-        options = _storage_options(self.uri, self.s3)
+        """The current version; makes the table if there is none."""
         with _publish_errors(self.uri):
-            try:
-                table = DeltaTable(self.uri, storage_options=options)
-            except TableNotFoundError:
-                DeltaTable.create(
-                    self.uri,
-                    self.schema,
-                    mode="ignore",
-                    partition_by=self.partition_by,
-                    name=self.uri.rpartition("/")[2],
-                    description=self.description,
-                    configuration={"delta.setTransactionRetentionDuration": MARK_RETENTION},
-                    storage_options=options,
-                )
-                table = DeltaTable(self.uri, storage_options=options)
-            known = {field.name for field in table.schema().fields}
-            new = [field for field in Schema.from_arrow(self.schema).fields if field.name not in known]
-            if new:
-                table.alter.add_columns(new)
-            return table
+            return self._existing() or self._created()
 
     def rows(self, columns: list[str], ids: Collection[str] | None = None) -> pa.Table:
-        """Some columns of all rows, or of the rows with these ids."""
-        table = self.open()
+        """Some columns of all rows, or of the rows with these ids; none if there is no table."""
         with _publish_errors(self.uri):
+            table = self._existing()
+            if table is None:
+                return pa.schema([self.schema.field(name) for name in columns]).empty_table()
             return table.to_pyarrow_dataset().to_table(columns=columns, filter=_has_id(ids))
 
     def live_files(self) -> list[str]:
@@ -118,6 +101,30 @@ class KeyedTable:
         with _publish_errors(self.uri):
             table.optimize.compact()
             table.vacuum(retention_h, dry_run=False, enforce_retention_duration=False, full=True)
+
+    def _existing(self) -> DeltaTable | None:
+        """The table if there is one, with the columns that it lacked."""
+        try:
+            table = DeltaTable(self.uri, storage_options=_storage_options(self.uri, self.s3))
+        except TableNotFoundError:
+            return None
+        known = {field.name for field in table.schema().fields}
+        new = [field for field in Schema.from_arrow(self.schema).fields if field.name not in known]
+        if new:
+            table.alter.add_columns(new)
+        return table
+
+    def _created(self) -> DeltaTable:
+        return DeltaTable.create(
+            self.uri,
+            self.schema,
+            mode="ignore",  # another process may be faster
+            partition_by=self.partition_by,
+            name=self.uri.rpartition("/")[2],
+            description=self.description,
+            configuration={"delta.setTransactionRetentionDuration": MARK_RETENTION},
+            storage_options=_storage_options(self.uri, self.s3),
+        )
 
     def _try_change(
         self,

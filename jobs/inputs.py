@@ -6,20 +6,27 @@ failure; a manifest that cannot be read at all is a ``ManifestError``.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from datetime import date
+from typing import Any, BinaryIO
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transcribe.config import Config
 from transcribe.errors import ManifestError, RecordingError, StorageError, failure
 from transcribe.language import normalize_hint
-from transcribe.s3 import Stat
-from transcribe.storage import S3Options, list_files, open_binary, stat
+from transcribe.s3 import Stat, is_s3
+from transcribe.storage import S3Options, list_files, local_path, open_binary, stat
 from transcribe.types import Failure, Recording
 
 MANIFEST_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -34,13 +41,21 @@ class PlanError(RecordingError):
     retryable = False
 
 
+@dataclass(frozen=True)
+class Unplannable:
+    """What a row says that did not become a recording, and why it did not."""
+
+    failure: Failure
+    uri: str
+    region: str | None
+
+
 @dataclass
 class Inputs:
-    """All recordings that were asked for; each is in one of the two lists."""
+    """All recordings that were asked for, by id; each is in one of the two. The same row twice is one."""
 
-    recordings: list[Recording] = field(default_factory=list)
-    failures: list[tuple[Failure, str, str | None]] = field(default_factory=list)  # with uri and region
-    n_duplicate_rows: int = 0  # the same row twice counts once
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    unplannable: dict[str, Unplannable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,9 @@ class _Row:
 
 
 def read(source: str, config: Config, s3: S3Options) -> Inputs:
-    """Everything under ``source``, by uri. Raises ``ManifestError`` when it cannot be used at all."""
+    """Everything under ``source``, in its order. Raises ``ManifestError`` when it cannot be used at all."""
+    if config.job.date is not None and not _is_date(config.job.date):
+        raise ManifestError("job.date", config.job.date, "write it as YYYY-MM-DD")
     try:
         if source.lower().endswith(MANIFEST_SUFFIXES):
             rows = list(_manifest_rows(source, s3))
@@ -73,69 +90,87 @@ def read(source: str, config: Config, s3: S3Options) -> Inputs:
     if not rows:
         raise ManifestError("--input", source, "holds no recordings")
     unique = list(dict.fromkeys(rows))
-    if config.job.region is None and not any(row.region for row in unique):
+    if not config.job.region and not any(row.region for row in unique):
         raise ManifestError(
             "region",
             None,
             "give --region, job.region in the configuration, or a region column in the manifest",
         )
-    inputs = Inputs(n_duplicate_rows=len(rows) - len(unique))
+    inputs = Inputs()
     clashing = _clashing(unique)
     with ThreadPoolExecutor(N_STAT_THREADS) as pool:
-        for row, outcome in zip(
-            unique, pool.map(lambda r: _plan(r, config, s3, clashing), unique), strict=True
-        ):
+        outcomes = pool.map(lambda row: _plan(row, config, s3, clashing), unique)
+        for row, outcome in zip(unique, outcomes, strict=True):
             if isinstance(outcome, Recording):
-                inputs.recordings.append(outcome)
-            else:
-                inputs.failures.append((outcome, row.uri, row.region or config.job.region))
-    once = {failed.recording_id: (failed, uri, region) for failed, uri, region in inputs.failures}
-    inputs.failures = list(once.values())  # rows that clash are one failure
+                inputs.recordings[row.id] = outcome
+            else:  # rows that clash are one failure
+                inputs.unplannable[row.id] = Unplannable(outcome, row.uri, row.region or config.job.region)
     return inputs
 
 
 def _manifest_rows(source: str, s3: S3Options) -> Iterator[_Row]:
-    frame = _manifest_frame(source, s3)
-    if "uri" not in frame.columns:
-        raise ManifestError(
-            "--input", source, f"has no column uri (columns: {', '.join(map(str, frame.columns))}); add it"
-        )
-    present = [name for name in MANIFEST_COLUMNS if name in frame.columns]
-    for number, values in enumerate(frame[present].astype(object).itertuples(index=False), start=1):
-        cells = {name: _cell(value) for name, value in zip(present, values, strict=True)}
+    for number, values in enumerate(_manifest_values(source, s3), start=1):
+        cells = {name: _cell(values.get(name)) for name in MANIFEST_COLUMNS}
         uri = cells.pop("uri")
         if uri is None:
             raise ManifestError("--input", source, f"row {number} has no uri")
         yield _Row(uri=_absolute(uri, source), **cells)  # type: ignore[arg-type]
 
 
-def _manifest_frame(source: str, s3: S3Options) -> pd.DataFrame:
+def _manifest_values(source: str, s3: S3Options) -> list[dict[str, Any]]:
+    """The manifest's rows as they are written; each has a uri, if only an empty one."""
+    suffix = source.lower().rpartition(".")[2]
     with open_binary(source, s3) as file:
         try:
-            if source.lower().endswith(".csv"):
-                return pd.read_csv(file, dtype=str, keep_default_na=False)
-            if source.lower().endswith(".jsonl"):
-                return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
-            return pd.read_parquet(file)
-        except (ValueError, OSError) as error:
+            rows, columns = _READERS[suffix](file)
+        except (ValueError, OSError, csv.Error) as error:
             raise ManifestError("--input", source, f"cannot be read as a manifest: {error}") from None
+    if "uri" not in columns:
+        raise ManifestError(
+            "--input", source, f"has no column uri (columns: {', '.join(map(str, columns))}); add it"
+        )
+    return rows
+
+
+def _read_csv(file: BinaryIO) -> tuple[list[dict[str, Any]], list[str]]:
+    reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), restkey="")
+    rows = list(reader)
+    for number, row in enumerate(rows, start=1):
+        if "" in row:
+            raise ValueError(f"row {number} has more cells than the header")
+    return rows, list(reader.fieldnames or [])
+
+
+def _read_jsonl(file: BinaryIO) -> tuple[list[dict[str, Any]], list[str]]:
+    rows = [json.loads(line) for line in file if line.strip()]
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise ValueError(f"row {number} is not a JSON object")
+    return rows, list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _read_parquet(file: BinaryIO) -> tuple[list[dict[str, Any]], list[str]]:
+    found = pq.ParquetFile(pa.PythonFile(file))
+    columns = [name for name in found.schema_arrow.names if name in MANIFEST_COLUMNS]
+    return found.read(columns).to_pylist(), found.schema_arrow.names
+
+
+_READERS = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}
 
 
 def _cell(value: object) -> str | None:
     if isinstance(value, (list, tuple)):  # channels: [0, 2]
         return ",".join(str(item) for item in value)
-    if value is None or value != value:  # NaN
-        return None
-    return str(value).strip() or None
+    return None if value is None or value != value else str(value).strip() or None  # NaN is no value
 
 
 def _absolute(uri: str, manifest: str) -> str:
     """A relative uri is relative to its manifest."""
-    if "://" in uri or uri.startswith("/"):
+    if "://" not in uri and is_s3(manifest) and not uri.startswith("/"):
+        return "s3://" + posixpath.normpath(posixpath.join(posixpath.dirname(manifest[5:]), uri))
+    if "://" in uri:
         return uri
-    if manifest.startswith("s3://"):
-        return "s3://" + str(PurePosixPath(manifest.removeprefix("s3://")).parent / uri)
-    return str(PurePosixPath(manifest).parent / uri)
+    return str(local_path(posixpath.join(posixpath.dirname(manifest), uri)))
 
 
 def _clashing(rows: Iterable[_Row]) -> dict[str, list[str]]:
@@ -155,7 +190,7 @@ def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str
                 "give each recording an id of its own",
             )
         region = row.region or config.job.region
-        if region is None:
+        if not region:
             raise PlanError("no_region", "neither its row nor the settings name a region", "fill in region")
         found = row.stat or stat(row.uri, s3)
         return Recording(
@@ -173,9 +208,16 @@ def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str
 
 
 def _date(text: str) -> str:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text[:10]):
+    """YYYY-MM-DD, also of a timestamp."""
+    if not _is_date(text[:10]) or text[10:11] not in ("", " ", "T"):
         raise PlanError("bad_date", f"date {text!r}", "write it as YYYY-MM-DD")
     return text[:10]
+
+
+def _is_date(text: str) -> bool:
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False
 
 
 def _channels(text: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,19 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 
 from pyspark.sql import SparkSession
 
-from jobs import cli, inputs, plan, session
+from jobs import cli, inputs, ledger, plan, session
 from jobs.context import RunContext
+from jobs.isolate import Isolation
 from jobs.progress import Progress
 from jobs.report import Report, now
 from jobs.tables import Tables
-from jobs.wave import WaveResult, run_wave
+from jobs.wave import WaveResult
 from transcribe import config as configuration
 from transcribe import registry as models
 from transcribe.config import Config
-from transcribe.errors import ConfigError
+from transcribe.errors import ConfigError, PublishError
 from transcribe.registry import Registry
 from transcribe.storage import S3Options
-from transcribe.types import Failure, Recording
 
 
 def run(
@@ -51,8 +51,10 @@ def run(
     """Transcribe what is new or stale under ``input`` and publish it under ``output``.
 
     ``conf``: YAML file(s), later ones win; then ``overrides``, then ``region`` and ``date``. ``spark``
-    None opens a session once the settings are known to be right. Raises ``ConfigError`` before anything
-    is done, ``ModelError`` without weights, ``PublishError`` when the tables cannot be written.
+    None opens a session once the settings are known to be right and there is something to do; it is the
+    caller's to stop. Raises ``ConfigError`` before anything is done, ``ModelError`` without weights,
+    ``PublishError`` when the tables cannot be written, ``ClusterError`` when Spark gives up; what was
+    published before stays.
     """
     files = [conf] if isinstance(conf, (str, Path)) else list(conf)
     config = configuration.load(files, overrides)
@@ -63,9 +65,11 @@ def run(
     asked = inputs.read(input, config, s3)
     tables = Tables(output, s3)
     todo = plan.make(asked, tables, registry, config)
-    spark = spark or session.open(config)
+    if todo.todo and spark is None:
+        spark = session.open(config)
     started_at = now()
-    plan.probe(todo, spark, config, s3)
+    if spark is not None and todo.todo:
+        plan.probe(todo, spark, config, s3)
     report = Report(
         f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
         spark,
@@ -77,15 +81,7 @@ def run(
         planned_only=plan_only,
     )
     if not plan_only:
-        _fetch_models(todo, registry, config)
-        progress = Progress(spark, config.job.progress_s, len(todo.todo), todo.audio_s)
-        context = RunContext(
-            report.run_id, spark, config, registry, tables, s3, todo, progress, report.started_at
-        )
-        with progress:
-            _work(context, report)
-        report.ended_at = now()
-        tables.record_run(report.row())
+        _carry_out(report, config, registry, s3)
     return report
 
 
@@ -99,79 +95,64 @@ def _checked_registry(config: Config) -> Registry:
     return registry
 
 
+def _carry_out(report: Report, config: Config, registry: Registry, s3: S3Options) -> None:
+    """Do what is planned; the runs table gets its row however it ends."""
+    report.tables.create()
+    try:
+        _work(report, config, registry, s3)
+    except BaseException as error:  # Ctrl-C, too
+        report.broke_off = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+        with suppress(PublishError):
+            _close(report)
+        raise
+    _close(report)
+
+
+def _close(report: Report) -> None:
+    report.ended_at = now()
+    report.tables.record_run(report.row())
+
+
+def _work(report: Report, config: Config, registry: Registry, s3: S3Options) -> None:
+    """What has failed before any work is recorded first; then wave by wave."""
+    todo = report.plan
+    if todo.outlived:
+        report.tables.record_failures([], todo.outlived)
+    ledger.record(report, WaveResult(failures=todo.hopeless()))
+    waves = list(todo.waves(config))
+    if not waves or report.spark is None:
+        return
+    _fetch_models(todo, registry, config)
+    n_todo = sum(map(len, waves))
+    with Progress(report.spark, config.job.progress_s, n_todo, todo.audio_s) as progress:
+        context = RunContext(
+            report.run_id,
+            report.spark,
+            config,
+            registry,
+            report.tables,
+            s3,
+            todo,
+            progress,
+            report.started_at,
+        )
+        isolation = Isolation(context)
+        for wave in waves:
+            report.n_waves += 1
+            for result in isolation.run(wave, str(report.n_waves)):
+                ledger.record(report, result)
+                progress.done(len(result.published), len(result.failures), result.audio_s)
+
+
 def _fetch_models(todo: plan.Plan, registry: Registry, config: Config) -> None:
     """Before any wave: missing weights end the run now, not on an executor."""
-    if not todo.todo:
-        return
     names = {config.model} if config.model else {registry.default, *(r.model for r in registry.routes)}
-    if any(recording.language is None for recording in todo.todo):
+    if any(recording.language is None for recording in todo.todo.values()):
         names.add(config.language.model)
     for name in sorted(filter(None, names)):
         entry = registry.get(name)
         if entry.files:
             models.fetch(entry)
-
-
-def _work(context: RunContext, report: Report) -> None:
-    """Wave by wave; what cannot be planned or opened is recorded first."""
-    todo = context.plan
-    hopeless = {id_: f for id_, f in todo.unreadable.items() if not f.retryable}
-    _record(context, report, WaveResult(failures=[f for f, _, _ in todo.failures] + list(hopeless.values())))
-    for wave in todo.waves(context.config):
-        worth = [recording for recording in wave if recording.recording_id not in hopeless]
-        if not worth:
-            continue
-        report.n_waves += 1
-        for result in run_wave(context, worth, str(report.n_waves)):
-            _record(context, report, result)
-
-
-def _record(context: RunContext, report: Report, result: WaveResult) -> None:
-    """Count, and bring the failures table up to date.
-
-    A recording that fails although its transcript is of the same source keeps that transcript and gets
-    no failure row; a transcript of a source that has changed since, and now fails, is taken out.
-    """
-    report.result.add(result)
-    context.progress.done(len(result.published), len(result.failures))
-    recordings = {r.recording_id: r for r in context.plan.todo}
-    transcribed: dict[str, str] = {}
-    if result.failures:
-        current = context.tables.current_transcripts()
-        transcribed = dict(
-            zip(current["recording_id"].to_pylist(), current["source_version"].to_pylist(), strict=True)
-        )
-    rows: list[dict[str, Any]] = []
-    outdated: list[str] = []
-    for failure in result.failures:
-        recording = recordings.get(failure.recording_id)
-        if recording and transcribed.get(recording.recording_id) == recording.source_version:
-            report.kept.append(failure.recording_id)
-            continue
-        if recording and recording.recording_id in transcribed:
-            outdated.append(recording.recording_id)
-        rows.append(_failure_row(context, failure, recording))
-    if outdated:
-        context.tables.remove_transcripts(outdated)
-    if rows or result.published:
-        context.tables.record_failures(rows, result.published)
-
-
-def _failure_row(context: RunContext, failure: Failure, recording: Recording | None) -> dict[str, Any]:
-    region: str | None
-    if recording:
-        uri, version, region = recording.uri, recording.source_version, recording.region
-    else:  # it did not become a recording: what its row of the manifest says
-        uri, region = next((u, r) for f, u, r in context.plan.failures if f is failure)
-        version = ""
-    return {
-        "uri": uri,
-        "source_version": version,
-        "region": region,
-        "fingerprint": context.plan.fingerprints.get(failure.recording_id, ""),
-        "run_id": context.run_id,
-        **asdict(failure),
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from jobs.inputs import Inputs
+from jobs.frames import small_frame
+from jobs.inputs import Inputs, Unplannable
+from jobs.spark_errors import SPARK_ERRORS, is_crash
 from jobs.tables import Tables
 from transcribe.config import Config, fingerprint
 from transcribe.payload import dump, parse
@@ -20,119 +24,152 @@ from udfs.segment import PROBED, probe_all
 GUESSED_DURATION_S = 300.0
 """For packing waves, where a header does not tell."""
 
+N_LISTED = 20
+"""Unreadable recordings that are named to people; the tables name all."""
+
 
 @dataclass
 class Plan:
-    """Every recording asked for is in exactly one of the lists."""
+    """Every recording asked for is in exactly one of todo, done, given_up and unplannable."""
 
-    todo: list[Recording] = field(default_factory=list)
-    done: list[Recording] = field(default_factory=list)  # current transcript, nothing changed
-    given_up: list[Recording] = field(default_factory=list)  # failed before, nothing changed
-    failures: list[tuple[Failure, str, str | None]] = field(default_factory=list)  # cannot be planned
-    stale_ids: set[str] = field(default_factory=set)  # of todo: have a transcript to be replaced
-    fingerprints: dict[str, str] = field(default_factory=dict)  # by recording_id, of todo
+    todo: dict[str, Recording] = field(default_factory=dict)  # by id, in input order
+    done: dict[str, Recording] = field(default_factory=dict)  # current transcript, nothing changed
+    given_up: dict[str, Recording] = field(default_factory=dict)  # failed before, nothing changed
+    unplannable: dict[str, Unplannable] = field(default_factory=dict)
+    transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
+    fingerprints: dict[str, str] = field(default_factory=dict)  # of todo
+    outlived: set[str] = field(default_factory=set)  # of done: a run died before it cleared their failure
+    suspects: set[str] = field(default_factory=set)  # of todo: crashed their worker before
     duration_s: dict[str, float] = field(default_factory=dict)  # from headers, of todo, where known
     unreadable: dict[str, Failure] = field(default_factory=dict)  # header cannot be read, of todo
 
     @property
     def n_planned(self) -> int:
-        return len(self.todo) + len(self.done) + len(self.given_up) + len(self.failures)
+        return len(self.todo) + len(self.done) + len(self.given_up) + len(self.unplannable)
 
     @property
     def audio_s(self) -> float:
         """Of what is to be done, as far as headers tell."""
         return sum(self.duration_s.values())
 
+    def hopeless(self) -> list[Failure]:
+        """What has failed before any work: rows that cannot be planned, files that no run can read."""
+        unreadable = [failure for failure in self.unreadable.values() if not failure.retryable]
+        return [one.failure for one in self.unplannable.values()] + unreadable
+
     def waves(self, config: Config) -> Iterator[list[Recording]]:
-        """``todo`` in parts of about ``job.wave_audio_h``, in input order."""
+        """What is worth doing, in input order, ``job.wave_audio_h`` at a time; suspects last, each alone."""
+        hopeless = {failure.recording_id for failure in self.hopeless()}
         wave: list[Recording] = []
         wave_s = 0.0
-        for recording in self.todo:
+        for id_, recording in self.todo.items():
+            if id_ in hopeless or id_ in self.suspects:
+                continue
             wave.append(recording)
-            wave_s += self.duration_s.get(recording.recording_id, GUESSED_DURATION_S)
+            wave_s += self.duration_s.get(id_, GUESSED_DURATION_S)
             if wave_s >= config.job.wave_audio_h * 3600:
                 yield wave
                 wave, wave_s = [], 0.0
         if wave:
             yield wave
+        yield from ([self.todo[id_]] for id_ in sorted(self.suspects - hopeless))
 
     def describe(self) -> str:
         """The plan for people: counts, audio hours, and what is to be done by language and region."""
-        n_new = len(self.todo) - len(self.stale_ids) - len(self.unreadable.keys() - self.stale_ids)
-        n_unknown = len(self.todo) - len(self.duration_s) - len(self.unreadable)
+        readable = {id_: r for id_, r in self.todo.items() if id_ not in self.unreadable}
+        n_stale = len(readable.keys() & self.transcribed.keys())
+        n_unknown = len(readable.keys() - self.duration_s.keys())
+        unreadable = [*self.unreadable.values(), *(one.failure for one in self.unplannable.values())]
         lines = [
             f"planned     {self.n_planned:6d} recordings",
-            f"new         {n_new:6d}",
-            f"stale       {len(self.stale_ids):6d}  source, model or settings changed",
-            f"unreadable  {len(self.unreadable) + len(self.failures):6d}",
+            f"new         {len(readable) - n_stale:6d}",
+            f"stale       {n_stale:6d}  source, model, settings, region or service changed",
+            f"unreadable  {len(unreadable):6d}",
             f"done        {len(self.done):6d}  already transcribed under these settings",
             f"given up    {len(self.given_up):6d}  failed before, nothing changed since",
             f"to do       {self.audio_s / 3600:10.3f} audio hours"
-            + (f", {n_unknown} unknown" if n_unknown else ""),
+            + (f", {n_unknown} recordings of unknown length" if n_unknown else ""),
         ]
-        groups = Counter((r.language or "(identify)", r.region) for r in self.todo)
-        hours: Counter[tuple[str, str]] = Counter()
-        for r in self.todo:
-            hours[r.language or "(identify)", r.region] += self.duration_s.get(r.recording_id, 0.0) / 3600  # type: ignore[assignment]
+        counts: Counter[tuple[str, str]] = Counter()
+        seconds: dict[tuple[str, str], float] = {}
+        for id_, recording in readable.items():
+            group = recording.language or "(identify)", recording.region
+            counts[group] += 1
+            seconds[group] = seconds.get(group, 0.0) + self.duration_s.get(id_, 0.0)
         lines += [
-            f"  {language:<12} {region:<14} {n:6d} recordings {hours[language, region]:10.3f} h"
-            for (language, region), n in sorted(groups.items())
+            f"  {language:<12} {region:<14} {n:6d} recordings {seconds[language, region] / 3600:10.3f} h"
+            for (language, region), n in sorted(counts.items())
         ]
-        unreadable = [*self.unreadable.values(), *(f for f, _, _ in self.failures)]
-        lines += [f"  unreadable: {f.recording_id}: {f.message}" for f in unreadable]
+        lines += [f"  unreadable: {f.recording_id}: {f.message}" for f in unreadable[:N_LISTED]]
+        if len(unreadable) > N_LISTED:
+            lines.append(f"  … and {len(unreadable) - N_LISTED} more")
         return "\n".join(lines)
 
 
 def make(inputs: Inputs, tables: Tables, registry: Registry, config: Config) -> Plan:
     """Compare what is asked for with what the tables hold."""
-    current = {
-        row["recording_id"]: (row["source_version"], row["fingerprint"])
-        for row in tables.current_transcripts().to_pylist()
-    }
-    given_up = {
-        row["recording_id"]: (row["source_version"], row["fingerprint"])
-        for row in tables.current_failures().to_pylist()
-        if not row["retryable"]
-    }
-    plan = Plan(failures=inputs.failures)
-    for recording in inputs.recordings:
-        print_ = recording_fingerprint(recording, registry, config)
-        state = (recording.source_version, print_)
-        if current.get(recording.recording_id) == state:
-            plan.done.append(recording)
-        elif given_up.get(recording.recording_id) == state:
-            plan.given_up.append(recording)
+    ids = [*inputs.recordings, *inputs.unplannable]
+    transcripts = {row["recording_id"]: row for row in tables.current_transcripts(ids).to_pylist()}
+    failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
+
+    @cache
+    def print_of(language: str | None, region: str, service: str | None, channels: str) -> str:
+        return _fingerprint(language, region, service, channels, registry, config)
+
+    plan = Plan(unplannable=inputs.unplannable)
+    plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
+    for id_, recording in inputs.recordings.items():
+        fingerprint_ = print_of(recording.language, recording.region, recording.service, recording.channels)
+        state = {"source_version": recording.source_version, "fingerprint": fingerprint_}
+        placed = {**state, "region": recording.region, "service": recording.service}
+        transcript, failure = transcripts.get(id_), failures.get(id_)
+        if transcript and transcript | placed == transcript:
+            plan.done[id_] = recording
+            if failure:
+                plan.outlived.add(id_)
+        elif failure and not failure["retryable"] and failure | state == failure:
+            plan.given_up[id_] = recording
         else:
-            plan.todo.append(recording)
-            plan.fingerprints[recording.recording_id] = print_
-            if recording.recording_id in current:
-                plan.stale_ids.add(recording.recording_id)
+            plan.todo[id_] = recording
+            plan.fingerprints[id_] = fingerprint_
+            if failure and failure["stage"] == "worker":
+                plan.suspects.add(id_)
     return plan
 
 
-def recording_fingerprint(recording: Recording, registry: Registry, config: Config) -> str:
+def _fingerprint(
+    language: str | None, region: str, service: str | None, channels: str, registry: Registry, config: Config
+) -> str:
     """The hash that says whether a transcript is up to date. Without a language hint any route may
     be taken, so all of them count."""
     if config.model:
         names = {config.model}
-    elif recording.language:
-        names = {registry.route(recording.language, recording.region, recording.service)}
+    elif language:
+        names = {registry.route(language, region, service)}
     else:
         names = {registry.default, *(route.model for route in registry.routes)}
-    if not recording.language:
-        names |= {f"{config.language.model}"}
-    revisions = ",".join(sorted(f"{name}@{registry.get(name).revision}" for name in names))
-    return fingerprint(config, revisions, recording.language, recording.channels)
+    if not language:
+        names.add(config.language.model)
+    entries = [registry.get(name) for name in sorted(names)]
+    models = ",".join(f"{entry.name}@{entry.revision}/{entry.engine}" for entry in entries)
+    return fingerprint(config, models, language, channels)
 
 
 def probe(plan: Plan, spark: SparkSession, config: Config, s3: S3Options) -> None:
-    """Read the headers of what is to be done, on the executors, into ``duration_s`` and ``unreadable``."""
-    if not plan.todo:
-        return
+    """Read the headers of what is to be done, on the executors, into ``duration_s`` and ``unreadable``.
+
+    If a header crashes its reader, all lengths stay unknown: the waves find out whose it is.
+    """
     n_tasks = min(len(plan.todo), 4 * spark.sparkContext.defaultParallelism)
-    rows = [(dump(recording),) for recording in plan.todo]
-    recordings = spark.createDataFrame(rows, "payload string").repartition(n_tasks)
-    for row in recordings.mapInPandas(probe_all(config, s3), PROBED).collect():
+    rows = [(dump(recording),) for recording in plan.todo.values()]
+    recordings = small_frame(spark, rows, pa.schema([("payload", pa.string())])).repartition(n_tasks)
+    try:
+        probed = recordings.mapInPandas(probe_all(config, s3), PROBED).collect()
+    except SPARK_ERRORS as error:
+        if not is_crash(error):
+            raise
+        return
+    for row in probed:
         if row.payload is not None:
             plan.unreadable[row.recording_id] = parse(Failure, row.payload)
         elif row.duration_s is not None and row.duration_s == row.duration_s:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable
 
 from pyspark.sql import SparkSession
 
 
 class Progress:
-    """Counts of one run. ``with progress:`` prints a line every ``interval_s`` seconds."""
+    """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly."""
 
     def __init__(self, spark: SparkSession, interval_s: float, n_planned: int, audio_s: float) -> None:
-        self.decoded_s = spark.sparkContext.accumulator(0.0)
+        self.decoded_s = spark.sparkContext.accumulator(0.0)  # chunk seconds, counted by the executors
         self._interval_s = interval_s
         self._n_planned, self._audio_s = n_planned, audio_s
         self._n_published = self._n_failed = 0
-        self._heard_s = 0.0
+        self._published_s = 0.0
+        self._stage = ""
+        self._wave_s = self._wave_chunk_s = self._decoded_before_s = 0.0
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
@@ -31,16 +32,24 @@ class Progress:
         self._stop.set()
         self._thread.join()
 
-    def heard(self, durations_s: Iterable[float]) -> None:
-        """More recordings have been decoded and segmented."""
-        self._heard_s += sum(durations_s)
+    def wave_started(self, number: str) -> None:
+        self._wave_s = 0.0
+        self._stage = f"wave {number}: finding speech"
 
-    def done(self, n_published: int, n_failed: int) -> None:
-        """Recordings that are finished, one way or the other."""
+    def wave_heard(self, number: str, audio_s: float, chunk_s: float) -> None:
+        """Of the wave's recordings, ``chunk_s`` seconds remain to be decoded."""
+        self._decoded_before_s = self.decoded_s.value
+        self._wave_s, self._wave_chunk_s = audio_s, chunk_s
+        self._stage = f"wave {number}: transcribing"
+
+    def done(self, n_published: int, n_failed: int, audio_s: float) -> None:
+        """Recordings that are finished, one way or the other; ``audio_s`` of those published."""
+        self._wave_s = 0.0
+        self._stage = ""
         self._n_published += n_published
         self._n_failed += n_failed
-        if n_published or n_failed:
-            self.note(self._line())
+        self._published_s += audio_s
+        self.note(self._line())
 
     def note(self, text: str) -> None:
         print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
@@ -50,11 +59,15 @@ class Progress:
             self.note(self._line())
 
     def _line(self) -> str:
+        decoded_s = self.decoded_s.value - self._decoded_before_s
+        done_s = self._published_s + self._wave_s * min(1.0, decoded_s / max(self._wave_chunk_s, 1e-3))
         elapsed_s = time.monotonic() - self._started
-        decoded_s = self.decoded_s.value
-        return (
-            f"{self._n_published + self._n_failed} of {self._n_planned} recordings done, "
-            f"{self._n_failed} failed; {decoded_s / 3600:.2f} h of speech chunks decoded "
-            f"(recordings: {self._heard_s / 3600:.2f} of about {self._audio_s / 3600:.2f} h heard), "
-            f"RTFx {self._heard_s / elapsed_s:.1f}, {elapsed_s:.0f} s"
-        )
+        parts = [
+            f"{self._n_published + self._n_failed} of {self._n_planned} recordings",
+            f"{done_s / 3600:.2f} of {self._audio_s / 3600:.2f} h of audio",
+            f"{self._n_failed} failed",
+            f"RTFx {done_s / elapsed_s:.1f}",
+            f"{elapsed_s:.0f} s",
+            self._stage,
+        ]
+        return ", ".join(part for part in parts if part)

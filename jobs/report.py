@@ -10,7 +10,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.plan import Plan
+from jobs import session
+from jobs.plan import N_LISTED, Plan
 from jobs.tables import Tables
 from jobs.wave import WaveResult
 from transcribe import __version__
@@ -20,10 +21,10 @@ VERSIONED = ("pyspark", "deltalake", "ctranslate2", "faster-whisper", "pyarrow",
 
 @dataclass
 class Report:
-    """The outcome of ``nightly.run``. ``planned = published + failed + skipped`` always holds."""
+    """The outcome of ``nightly.run``: ``planned = published + failed + skipped``, or the verdict is bad."""
 
     run_id: str
-    spark: SparkSession
+    spark: SparkSession | None  # None: there was nothing to do with it
     tables: Tables
     plan: Plan
     max_failed_share: float
@@ -33,6 +34,7 @@ class Report:
     result: WaveResult = field(default_factory=WaveResult)
     kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
     planned_only: bool = False
+    broke_off: str = ""  # why, if the run did not come to its end
 
     @property
     def n_planned(self) -> int:
@@ -65,7 +67,10 @@ class Report:
         """Why the verdict is bad; "" when it is good."""
         if self.planned_only:
             return ""
-        if self.n_planned != self.n_published + self.n_failed + self.n_skipped:
+        n_left = self.n_planned - self.n_published - self.n_failed - self.n_skipped
+        if self.broke_off:
+            return f"broke off with {n_left} recordings to do: {self.broke_off}"
+        if n_left:
             return f"{self.n_planned} planned, but {self.n_published} + {self.n_failed} + {self.n_skipped}"
         if self.failed_share > self.max_failed_share:
             return f"{self.failed_share:.1%} failed, job.max_failed_share is {self.max_failed_share:.1%}"
@@ -81,13 +86,16 @@ class Report:
 
     def transcripts(self) -> DataFrame:
         """The table of current transcripts."""
-        return self.tables.read(self.spark, "transcripts")
+        return self.tables.read(self._session(), "transcripts")
 
     def failures(self) -> DataFrame:
-        return self.tables.read(self.spark, "failures")
+        return self.tables.read(self._session(), "failures")
 
     def runs(self) -> DataFrame:
-        return self.tables.read(self.spark, "runs")
+        return self.tables.read(self._session(), "runs")
+
+    def _session(self) -> SparkSession:
+        return self.spark or session.open()
 
     def row(self) -> dict[str, Any]:
         """The columns of the runs table."""
@@ -129,7 +137,7 @@ class Report:
             f"planned     {self.n_planned} = {self.n_published} published + {self.n_failed} failed"
             f" + {self.n_skipped} skipped",
         ]
-        if not self.plan.todo and not self.plan.failures:
+        if not self.plan.todo and not self.plan.unplannable:
             lines.append("nothing new: every recording is done under these settings")
         if self.n_published:
             lines += [
@@ -143,8 +151,11 @@ class Report:
                 f"kept        {len(self.kept)} failed now but keep the transcript of the same source"
             )
         lines += [
-            f"failed      {f.recording_id}: {f.error}: {f.message} → {f.next_step}" for f in result.failures
+            f"failed      {f.recording_id}: {f.error}: {f.message} → {f.next_step}"
+            for f in result.failures[:N_LISTED]
         ]
+        if self.n_failed > N_LISTED:
+            lines.append(f"            … and {self.n_failed - N_LISTED} more, in {self.tables.failures.uri}")
         return "\n".join(lines)
 
 

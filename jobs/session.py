@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from transcribe.config import Config
@@ -15,47 +18,63 @@ SETTINGS = {
     "spark.app.name": "transcribe",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",  # chunks with audio: about 50 MB
-    "spark.sql.session.timeZone": "UTC",
     "spark.python.worker.reuse": "true",
     "spark.speculation": "false",  # a second copy of an inference task only steals a core
     "spark.executor.memoryOverheadFactor": "0.6",  # models and audio live outside the JVM
     "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "WARN",
 }
+LOGGING = Path(__file__).resolve().parents[1] / "conf" / "log4j2.properties"
+
+
+def active() -> SparkSession | None:
+    """The session of this process, if there is one."""
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:
+        return None
 
 
 def open(config: Config | None = None) -> SparkSession:
-    """The active session with our settings where they can still be set, or a new one.
+    """The session of this process with our settings where they can still be set, or a new one.
 
-    ``spark.master`` and any ``spark.conf`` of the configuration hold for a new session only.
+    ``spark.master`` and ``spark.conf`` of the configuration hold for a new session only; before the
+    master, and before our own settings, goes what ``spark-submit`` was told.
     """
     config = config or Config()
-    active = SparkSession.getActiveSession()
-    if active is not None:
+    found = active()
+    if found is not None:
         for key, value in SETTINGS.items():
             if key.startswith("spark.sql."):
-                active.conf.set(key, value)
-        return active
+                found.conf.set(key, value)
+        return found
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder
-    if config.spark.master and "MASTER" not in os.environ and not _submitted():
-        builder = builder.master(config.spark.master)
-    for key, value in {**SETTINGS, **config.spark.conf}.items():
+    for key, value in {**_defaults(config), **config.spark.conf}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[SparkSession]:
-    """A session for the time of a job; stopped afterwards only if it was started here."""
-    existed = SparkSession.getActiveSession() is not None
-    spark = open(config)
+def stopped_if_opened() -> Iterator[None]:
+    """Stops, at the end, the session that was opened meanwhile; one that existed before goes on."""
+    existed = active() is not None
     try:
-        yield spark
+        yield
     finally:
-        if not existed:
-            spark.stop()
+        found = active()
+        if found is not None and not existed:
+            found.stop()
 
 
-def _submitted() -> bool:
-    """Is this process the driver of a ``spark-submit``, which has chosen the master?"""
-    return "SPARK_ENV_LOADED" in os.environ
+def _defaults(config: Config) -> dict[str, str]:
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # the driver of a spark-submit: its JVM knows the settings
+        SparkContext._ensure_initialized()
+        submitted = SparkConf()
+        return {key: value for key, value in SETTINGS.items() if not submitted.contains(key)}
+    defaults = dict(SETTINGS)
+    if config.spark.master:
+        defaults["spark.master"] = config.spark.master
+    if LOGGING.exists():
+        defaults["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={LOGGING.as_uri()}"
+    return defaults

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jobs.delta import KeyedTable
-from transcribe.errors import ConfigError
+from transcribe.errors import ConfigError, StorageError
 from transcribe.s3 import S3Options, is_s3
 from transcribe.storage import local_path
 from udfs.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """The tables below ``output_uri`` (a folder or ``s3://bucket/prefix``), made when first used.
+    """The tables below ``output_uri`` (a folder or ``s3://bucket/prefix``), made when first written to.
 
     Methods raise ``PublishError`` when a table cannot be read or changed; a change that raises has not
     happened. Two processes may use the same tables at once.
     """
 
     def __init__(self, output_uri: str, s3: S3Options) -> None:
-        root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+        try:
+            root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+        except StorageError as error:
+            raise ConfigError("--output", output_uri, error.next_step) from None
         if "%" in root:
-            raise ConfigError("output", output_uri, "choose a path without %: Delta takes it for an escape")
+            raise ConfigError("--output", output_uri, "choose a path without %: Delta takes it for an escape")
         partitions = list(TRANSCRIPT_PARTITIONS)
         one = "One current transcript per recording"
         self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)
@@ -41,14 +44,19 @@ class Tables:
         self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
         self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
 
-    def current_transcripts(self) -> pa.Table:
-        """recording_id, source_version, fingerprint, language, region and date of every transcript."""
-        columns = ["recording_id", "source_version", "fingerprint", *TRANSCRIPT_PARTITIONS]
-        return self.transcripts.rows(columns)
+    def create(self) -> None:
+        """Makes the tables that are not there yet, so that readers find all three."""
+        for table in (self.transcripts, self.failures, self.runs):
+            table.open()
 
-    def current_failures(self) -> pa.Table:
-        """All rows and columns of ``failures``."""
-        return self.failures.rows(FAILURES.names)
+    def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
+        """Of all recordings, or of these: what tells whether their transcripts are up to date."""
+        columns = ["recording_id", "source_version", "fingerprint", "service", *TRANSCRIPT_PARTITIONS]
+        return self.transcripts.rows(columns, ids)
+
+    def current_failures(self, ids: Collection[str] | None = None) -> pa.Table:
+        """Of all recordings, or of these: their rows of ``failures``."""
+        return self.failures.rows(FAILURES.names, ids)
 
     def publish_wave(
         self, run_id: str, wave: str, files: Collection[WrittenFile], replaced_ids: Collection[str]

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.balance import balance, partition_keys
 from jobs.context import RunContext
+from jobs.frames import small_frame
 from jobs.tables import spark_schema
 from transcribe import language
-from transcribe.errors import ModelError
+from transcribe.errors import PublishError
 from transcribe.payload import dump, parse
 from transcribe.types import Failure, LanguageScores, Recording
 from udfs.merge import Assignment, merge_group
@@ -31,6 +31,11 @@ from udfs.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from udfs.segment import SEGMENTED, segment
 from udfs.transcribe import DECODED, IDENTIFIED, identify, transcribe
 from udfs.write import WRITTEN_FILE_DDL, WrittenFile, write_partitioned
+
+PLANNED = pa.schema([("payload", pa.string())])
+KNOWN = pa.schema([("recording_id", pa.string()), ("kind", pa.string()), ("payload", pa.string())])
+PLACE = pa.schema([("recording_id", pa.string()), ("channel", pa.int32()), ("idx", pa.int32())])
+PLACEMENT = pa.schema([*PLACE, ("model", pa.string()), ("language", pa.string()), ("key", pa.int64())])
 
 Channel = tuple[str, int]
 """(recording_id, channel)"""
@@ -71,34 +76,7 @@ class _Heard:
     task_s: float
 
 
-def run_wave(context: RunContext, recordings: Sequence[Recording], number: str) -> Iterator[WaveResult]:
-    """Process and publish; if Spark itself gives up (a recording that kills its worker), in two halves.
-
-    Yields a result a published part. The recording that is alone with its crash becomes a failure.
-    """
-    try:
-        yield _Wave(context, recordings, number).run()
-    except PySparkException as error:
-        if ModelError.__name__ in str(error):
-            raise ModelError(_last_line(error)) from error
-        if len(recordings) == 1:
-            failed = Failure(
-                recordings[0].recording_id,
-                "worker",
-                "worker_crashed",
-                _last_line(error),
-                "look at the executor's log; the file may crash its decoder or need more memory",
-                True,
-            )
-            yield WaveResult(failures=[failed])
-            return
-        context.progress.note(f"wave {number} failed ({_last_line(error)}); trying its halves")
-        middle = len(recordings) // 2
-        yield from run_wave(context, recordings[:middle], f"{number}a")
-        yield from run_wave(context, recordings[middle:], f"{number}b")
-
-
-class _Wave:
+class Wave:
     def __init__(self, context: RunContext, recordings: Sequence[Recording], number: str) -> None:
         self._context = context
         self._spark: SparkSession = context.spark
@@ -106,6 +84,9 @@ class _Wave:
         self._number = number
 
     def run(self) -> WaveResult:
+        """Process and publish. Raises what Spark raises when a task has failed for good: then nothing of
+        the wave is published."""
+        self._context.progress.wave_started(self._number)
         segmented = self._segmented().persist(StorageLevel.DISK_ONLY)
         try:
             heard = self._hear(segmented)
@@ -133,7 +114,7 @@ class _Wave:
     def _segmented(self) -> DataFrame:
         rows = [(dump(recording),) for recording in self._recordings.values()]
         n_tasks = min(len(rows), 8 * self._spark.sparkContext.defaultParallelism)
-        planned = self._spark.createDataFrame(rows, "payload string").repartition(n_tasks)
+        planned = small_frame(self._spark, rows, PLANNED).repartition(n_tasks)
         return planned.mapInPandas(segment(self._context.config, self._context.s3), SEGMENTED)
 
     def _hear(self, segmented: DataFrame) -> _Heard:
@@ -142,10 +123,13 @@ class _Wave:
         rows = segmented.select(*columns, F.when(is_failure, F.col("payload")).alias("failure")).collect()
         failures = {r.recording_id: parse(Failure, r.failure) for r in rows if r.kind == "failure"}
         heard = {r.recording_id: r.duration_s for r in rows if r.kind == "heard"}
-        self._context.progress.heard(heard.values())
+        chunks = [r for r in rows if r.kind == "chunk" and r.recording_id not in failures]
+        self._context.progress.wave_heard(
+            self._number, sum(heard.values()), sum(chunk.duration_s for chunk in chunks)
+        )
         return _Heard(
             {id_: s for id_, s in heard.items() if id_ not in failures},
-            [r for r in rows if r.kind == "chunk" and r.recording_id not in failures],
+            chunks,
             list(failures.values()),
             sum(r.duration_s for r in rows if r.kind == "stats"),
         )
@@ -190,7 +174,7 @@ class _Wave:
         voted: dict[str, dict[int, tuple[str, float]]] = defaultdict(dict)
         if not chosen:
             return voted
-        ballot = self._spark.createDataFrame(chosen, "recording_id string, channel int, idx int")
+        ballot = small_frame(self._spark, chosen, PLACE)
         n_tasks = min(len(chosen), 2 * self._spark.sparkContext.defaultParallelism)
         chunks = segmented.where("kind = 'chunk'").join(
             F.broadcast(ballot), ["recording_id", "channel", "idx"]
@@ -200,7 +184,7 @@ class _Wave:
             identify(self._context.registry.get(config.model), self._context.config), IDENTIFIED
         )
         votes: dict[Channel, list[tuple[LanguageScores, float]]] = defaultdict(list)
-        for row in sorted(identified.collect(), key=lambda r: (r.recording_id, r.channel, r.payload)):
+        for row in sorted(identified.collect(), key=lambda r: (r.recording_id, r.channel, r.idx)):
             votes[row.recording_id, row.channel].append((parse(LanguageScores, row.payload), row.speech_s))
         for (id_, channel), ballots in votes.items():
             voted[id_][channel] = language.vote(ballots, config)
@@ -232,9 +216,7 @@ class _Wave:
             (id_, channel, idx, model, languages[id_, channel], keys[bin_])
             for (id_, channel, idx, model, _), bin_ in zip(work, bins, strict=True)
         ]
-        placement = self._spark.createDataFrame(
-            placed, "recording_id string, channel int, idx int, model string, language string, key long"
-        )
+        placement = small_frame(self._spark, placed, PLACEMENT)
         chunks = segmented.where("kind = 'chunk'").select("recording_id", "channel", "idx", "payload", "pcm")
         entries = {name: self._context.registry.get(name) for name in {item[3] for item in work}}
         return (
@@ -272,10 +254,9 @@ class _Wave:
         if not assignments:
             return []
         rows = [(id_, "assigned", dump(assignment)) for id_, assignment in assignments.items()]
-        columns = ["recording_id", "kind", "payload"]
-        assigned = self._spark.createDataFrame(rows, ", ".join(f"{c} string" for c in columns))
-        heard = segmented.where("kind = 'heard'").select(columns)
-        texts = decoded.where("kind = 'decoded'").select(columns)
+        assigned = small_frame(self._spark, rows, KNOWN)
+        heard = segmented.where("kind = 'heard'").select(KNOWN.names)
+        texts = decoded.where("kind = 'decoded'").select(KNOWN.names)
         known = assigned.select("recording_id")
         merged = (
             heard.union(texts)
@@ -295,15 +276,8 @@ class _Wave:
 
     def _publish(self, files: list[WrittenFile], ids: set[str]) -> None:
         if sum(file.n_rows for file in files) != len(ids):
-            raise AssertionError(
+            raise PublishError(
                 f"{len(ids)} recordings to publish, {sum(f.n_rows for f in files)} rows written"
             )
         if ids:
             self._context.tables.publish_wave(self._context.run_id, self._number, files, ids)
-
-
-def _last_line(error: Exception) -> str:
-    """The most telling line of a Spark error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "Exception" in line or "exited" in line]
-    return (telling or lines or [type(error).__name__])[-1][:500]

@@ -57,6 +57,7 @@ def test_current_transcripts_has_what_planning_needs(tables: Tables) -> None:
         "recording_id": "a",
         "source_version": "1",
         "fingerprint": "f1",
+        "service": None,
         "language": "en",
         "region": "north",
         "date": "2026-01-31",

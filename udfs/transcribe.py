@@ -27,7 +27,7 @@ from transcribe.types import Chunk, Decoded
 
 from .worker import engine_for
 
-IDENTIFIED = "recording_id string, channel int, speech_s double, payload string"
+IDENTIFIED = "recording_id string, channel int, idx int, speech_s double, payload string"
 """payload: LanguageScores of one chunk."""
 
 DECODED = "recording_id string, kind string, status string, payload string"
@@ -49,6 +49,7 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
                 {
                     "recording_id": [job.chunk.recording_id for job, _ in jobs],
                     "channel": [job.chunk.channel for job, _ in jobs],
+                    "idx": [job.chunk.index for job, _ in jobs],
                     "speech_s": [job.chunk.speech_s for job, _ in jobs],
                     "payload": [dump(score) for score in scores],
                 }

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from transcribe.errors import PublishError
 from transcribe.s3 import S3Options, is_s3
 from transcribe.storage import local_path
 
@@ -68,6 +69,7 @@ def write_partitioned(
 
     ``schema`` is the table's: the batches' columns are put in its order and cast to its types. Partition
     columns are strings; null and "" are the same partition, as in Delta. Empty input writes nothing.
+    Raises ``PublishError`` when the table's folder cannot be written to.
     """
     held: dict[tuple[str | None, ...], list[pa.RecordBatch]] = defaultdict(list)
     held_bytes: dict[tuple[str | None, ...], int] = defaultdict(int)
@@ -76,7 +78,10 @@ def write_partitioned(
         held_bytes.pop(key)
         values = dict(zip(partition_columns, key, strict=True))
         rows = pa.Table.from_batches(held.pop(key)).combine_chunks()  # one row group, not one a batch
-        file = write_file(rows.to_batches(), table_uri, values, s3)
+        try:
+            file = write_file(rows.to_batches(), table_uri, values, s3)
+        except OSError as error:
+            raise PublishError(f"{table_uri}: an executor cannot write there: {error}") from None
         return pa.RecordBatch.from_pylist([asdict(file)], schema=WRITTEN_FILE)
 
     for batch in batches:
