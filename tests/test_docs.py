@@ -7,11 +7,13 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 import yaml
 from pydantic import BaseModel
+from tables_fixtures import duckdb_connection, publish, transcript
 
 from jobs import cli, inputs
 from jobs.tables import Tables
@@ -210,3 +212,38 @@ def test_columns_without_a_comment_are_listed_without_a_meaning():
         ("a", "array<struct>", ""),
         ("a[].b", "int", ""),
     ]
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The folder that the README calls ``out``, with one transcript."""
+    monkeypatch.chdir(tmp_path)
+    publish(Tables("out", S3Options()), 0, [transcript("call", region="us")])
+
+
+def test_the_queries_for_duckdb_find_what_they_promise(published):
+    (block,) = code_blocks("sql")
+    connection = duckdb_connection()
+    queries = [query for query in block.split(";") if "delta_scan" in query]
+    assert [connection.sql(query).fetchall() for query in queries] == [
+        [("en", "us", 1, 1.5 / 3600)],
+        [("call", "0", " hello", 0.1, 0.5)],
+        [("call", 0, 0.5, 0.6, "no words")],
+    ]
+
+
+def test_the_lines_for_pandas_run(published):
+    (block,) = (block for block in code_blocks("python") if "to_pandas" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    (row,) = names["utterances"].to_dict("records")
+    assert row["recording_id"] == "call" and row["utterances"]["text"] == "hello"
+
+
+@pytest.mark.spark
+def test_the_lines_for_spark_run(published, spark):
+    (block,) = (block for block in code_blocks("python") if "inline(words)" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert [tuple(row) for row in names["words"].collect()] == [("call", "0", " hello", 0.1, 0.5, 0.9)]
+    assert names["spark"] is spark
