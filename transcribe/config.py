@@ -10,11 +10,12 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date as date_type
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from . import __version__
 from .errors import ConfigError
@@ -112,6 +113,12 @@ class JobConfig(_Section):
     task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
     max_failed_share: float = Field(default=0.05, ge=0, le=1, description="more failures: the run is bad")
     progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """YAML reads 2026-11-02 as a date of its own."""
+        return value.isoformat() if isinstance(value, date_type) else value
 
 
 class StorageConfig(_Section):
