@@ -54,9 +54,11 @@ class S3Options:
     def __post_init__(self) -> None:
         url = self.endpoint_url
         if url and "@" in url:
-            raise ConfigError("s3.endpoint_url", "***", "put credentials in the environment, not in the URL")
+            raise ConfigError(
+                "storage.s3_endpoint_url", "***", "put credentials in the environment, not in the URL"
+            )
         if url and not url.startswith(("http://", "https://")):
-            raise ConfigError("s3.endpoint_url", url, "begin it with http:// or https://")
+            raise ConfigError("storage.s3_endpoint_url", url, "begin it with http:// or https://")
 
     @property
     def endpoint(self) -> str | None:
