@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date as date_type
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -189,12 +189,12 @@ def fingerprint(config: Config, model_revision: str, language: str | None, chann
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text()) or {}
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(
             "--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError("--conf", str(path), f"is not valid YAML: {error}") from None
     if not isinstance(loaded, dict):
         raise ConfigError("--conf", str(path), "must hold a mapping of settings")
@@ -210,14 +210,19 @@ def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]
         if not equals:
             raise ConfigError("--set", item, "write it as key=value, e.g. decode.beam_size=1")
         try:
-            pairs.append((key.strip(), yaml.safe_load(value)))
+            pairs.append((key.strip(), value if _is_sparks(key) else yaml.safe_load(value)))
         except yaml.YAMLError:
             raise ConfigError("--set", item, "the value is not valid YAML") from None
     return pairs
 
 
+def _is_sparks(key: str) -> bool:
+    """Spark's own keys hold dots, and their values are text: ``1:30`` must not become YAML's 90."""
+    return key.strip().startswith("spark.conf.")
+
+
 def _nest(key: str, value: Any) -> dict[str, Any]:
-    if key.startswith("spark.conf."):  # Spark's own keys hold dots
+    if _is_sparks(key):
         return {"spark": {"conf": {key.removeprefix("spark.conf."): str(value)}}}
     for part in reversed(key.split(".")):
         value = {part: value}
@@ -226,10 +231,11 @@ def _nest(key: str, value: Any) -> dict[str, Any]:
 
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
     for key, value in new.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+        if isinstance(value, Mapping):
+            into[key] = into[key] if isinstance(into.get(key), dict) else {}
             _merge(into[key], value)
         else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
+            into[key] = value
 
 
 def _explain(error: ValidationError) -> ConfigError:
@@ -239,8 +245,9 @@ def _explain(error: ValidationError) -> ConfigError:
     if first["type"] != "extra_forbidden":
         return ConfigError(key, first["input"], first["msg"].removeprefix("Value error, "))
     section: Any = Config
-    for part in first["loc"][:-1]:
-        section = section.model_fields[str(part)].annotation
+    for part in first["loc"][:-1]:  # through sections, and through the values of dict[str, ...]
+        is_section = hasattr(section, "model_fields")
+        section = section.model_fields[str(part)].annotation if is_section else get_args(section)[1]
     known = sorted(section.model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known keys here: {', '.join(known)}"
