@@ -17,7 +17,7 @@ from . import engines, registry
 from .config import Config
 from .engines.base import Engine
 from .errors import ConfigError, ModelError, RecordingError
-from .language import normalize_hint
+from .language import LanguageError, normalize_hint
 from .pipeline import transcribe_recording
 from .registry import ModelEntry, Registry
 from .storage import S3Options, local_copy, stat
@@ -39,6 +39,7 @@ def main() -> int:
     try:
         config = configuration.load(options.conf, options.set)
         models = Registry.load(registry.resolve(config.models))
+        options.language = normalize_hint(options.language)
 
         @cache
         def load_engine(name: str) -> Engine:
@@ -47,7 +48,7 @@ def main() -> int:
         failed = [
             file for file in options.files if not _transcribe(file, options, config, models, load_engine)
         ]
-    except (ConfigError, ModelError) as error:
+    except (ConfigError, ModelError, LanguageError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
     return 1 if failed else 0
@@ -69,7 +70,7 @@ def _transcribe(
             found.version,
             config.job.region or "",
             config.job.date or found.modified_date,
-            normalize_hint(options.language),
+            options.language,
             channels=options.channels,
         )
         with local_copy(file, s3) as path:
