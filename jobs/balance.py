@@ -6,9 +6,9 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+_MASK = 0xFFFFFFFF
 
 
 def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> list[int]:
@@ -36,21 +36,31 @@ def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> l
     return bins
 
 
-def partition_keys(spark: SparkSession, n: int) -> list[int]:
+def partition_keys(n: int) -> list[int]:
     """One key for each of ``n`` partitions such that ``repartition(n, key)`` puts it there alone.
 
     Spark places a row by ``pmod(hash(key), n)``: plain bin numbers would collide.
     """
     keys: dict[int, int] = {}
-    candidates = 40 * n
-    while len(keys) < n:
-        found = (
-            spark.range(candidates)
-            .withColumn("place", F.expr(f"pmod(hash(id), {n})"))
-            .groupBy("place")
-            .agg(F.min("id").alias("id"))
-            .collect()
-        )
-        keys = {row.place: row.id for row in found}
-        candidates *= 4
+    for key in count():
+        if len(keys) == n:
+            break
+        keys.setdefault(_spark_hash(key) % n, key)
     return [keys[place] for place in range(n)]
+
+
+def _spark_hash(key: int) -> int:
+    """Spark SQL's ``hash`` of a bigint: Murmur3, 32 bits, seed 42; signed."""
+    mixed = 42
+    for word in (key & _MASK, key >> 32 & _MASK):
+        word = _rotated(word * 0xCC9E2D51 & _MASK, 15) * 0x1B873593 & _MASK
+        mixed = _rotated(mixed ^ word, 13) * 5 + 0xE6546B64 & _MASK
+    mixed ^= 8  # bytes
+    mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B & _MASK
+    mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 & _MASK
+    mixed ^= mixed >> 16
+    return mixed - (mixed >> 31 << 32)
+
+
+def _rotated(word: int, n_bits: int) -> int:
+    return (word << n_bits | word >> 32 - n_bits) & _MASK

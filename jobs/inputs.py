@@ -133,7 +133,7 @@ def _manifest_values(source: str, s3: S3Options) -> list[dict[str, Any]]:
 
 
 def _read_csv(file: BinaryIO) -> tuple[list[dict[str, Any]], list[str]]:
-    reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), restkey="")
+    reader = csv.DictReader(io.StringIO(file.read().decode("utf-8-sig"), newline=""), restkey="")
     rows = list(reader)
     for number, row in enumerate(rows, start=1):
         if "" in row:

@@ -211,7 +211,7 @@ class Wave:
             config.job.task_audio_s,
             self._spark.sparkContext.defaultParallelism,
         )
-        keys = partition_keys(self._spark, max(bins) + 1)
+        keys = partition_keys(max(bins) + 1)
         placed = [
             (id_, channel, idx, model, languages[id_, channel], keys[bin_])
             for (id_, channel, idx, model, _), bin_ in zip(work, bins, strict=True)
