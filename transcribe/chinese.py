@@ -1,4 +1,4 @@
-"""One script for Chinese: Whisper writes Simplified or Traditional as the mood takes it, even within a recording."""
+"""One script for Chinese: Whisper writes Simplified or Traditional at random, even within a recording."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class DecodeConfig(_Section):
     threads: int = Field(default=0, ge=0, description="CPU threads an engine; 0: the cores of its Spark task")
     beam_size: int = Field(default=5, gt=0, description="1 is greedy")
     batch_s: float = Field(default=120.0, gt=0, description="padded audio seconds in one batch")
-    context_margin_s: float = Field(default=1.0, ge=0, description="silence encoded after a chunk's audio")
+    context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
     full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
 
