@@ -20,6 +20,7 @@ CLIPS = ROOT / "tests" / "data"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import samples  # noqa: E402
+import verify  # noqa: E402
 
 LFS_POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"
@@ -123,3 +124,8 @@ def content(output: Path | str) -> dict[str, dict[str, Any]]:
         id_: {key: value for key, value in row.items() if key not in ("run_id", "created_at")}
         for id_, row in current(output, "transcripts").items()
     }
+
+
+def broken_invariants(output: Path | str) -> list[str]:
+    """What scripts/verify.py has to say against the tables."""
+    return [f"{check.name}: {line}" for check in verify.verify(str(output)) for line in check.offenders]

@@ -206,6 +206,13 @@ def test_failure_without_next_step_and_run_that_does_not_add_up(tmp_path: Path, 
     }
 
 
+def test_a_run_that_broke_off_may_leave_recordings_to_do(tmp_path: Path, source: Path) -> None:
+    broke_off = {**run_row(n_planned=3), "verdict": "bad"}
+    assert failing(publish(tmp_path / "out", [sound_row(source)], [failure()], [broke_off])) == {}
+    too_many = {**run_row(n_planned=1), "verdict": "bad"}
+    assert failing(publish(tmp_path / "more", [sound_row(source)], [failure()], [too_many]))
+
+
 def test_exit_codes(tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{**sound_row(source, f"call-{i}"), "text": "else"} for i in range(7)]
     assert verify.main(["--output", str(publish(tmp_path / "out", rows))]) == 1
