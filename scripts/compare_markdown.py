@@ -39,7 +39,7 @@ def _errors(form: str, groups: dict, n_scored: int) -> str:
         f"{n_scored} recordings that every system answered. Rate (substitutions + deletions + insertions); "
         "sums mix words and, for languages written without spaces, characters."
     )
-    return f"## Error rate, {form}\n\n{note}\n\n{_table(['', 'reference', *systems], rows)}"
+    return f"## Error rate, {form}\n\n{note}\n\n{table(['', 'reference', *systems], rows)}"
 
 
 def _rate(cell: dict) -> str:
@@ -53,7 +53,7 @@ def _left_out(results: dict) -> str:
     left_out = ", ".join(results["left_out"]) or "none"
     return (
         f"## Not answered\n\nReferences not scored because of it: {left_out}.\n\n"
-        f"{_table(['system', 'file', 'why'], rows)}"
+        f"{table(['system', 'file', 'why'], rows)}"
     )
 
 
@@ -64,7 +64,7 @@ def _invented(results: dict) -> str:
     ]
     return (
         f"## Words where nobody speaks ({results['n_speechless']} files)\n\n"
-        f"{_table(['system', 'files with words', 'which'], rows)}"
+        f"{table(['system', 'files with words', 'which'], rows)}"
     )
 
 
@@ -84,7 +84,7 @@ def _word_times(by_source: dict) -> str:
         for side in ("start", "end")
         for name, summary in cell.items()
     ]
-    return f"## Word times\n\n{_table(header, rows)}"
+    return f"## Word times\n\n{table(header, rows)}"
 
 
 def _speed(speed: dict) -> str:
@@ -92,14 +92,14 @@ def _speed(speed: dict) -> str:
         [name, _number(s["audio_s"], 0), _number(s["wall_s"], 1), _number(s["rtfx"], 2), s["wall_holds"]]
         for name, s in speed.items()
     ]
-    return f"## Speed\n\n{_table(['system', 'audio s', 'wall s', 'RTFx', 'the wall time is'], rows)}"
+    return f"## Speed\n\n{table(['system', 'audio s', 'wall s', 'RTFx', 'the wall time is'], rows)}"
 
 
 def _number(value: float | None, decimals: int) -> str:
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+def table(header: list[str], rows: Iterable[list[str]]) -> str:
     def line(cells: list[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n"
 

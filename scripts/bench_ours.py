@@ -1,0 +1,145 @@
+"""This project as the benchmark runs it: the library on all files at once, and the nightly job.
+
+Both are whole: words with times, guards and repairs, coverage, transcripts. The library's part is
+``transcribe/pipeline.py`` for many recordings, whose chunks share batches as they do in the job.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench_job import Answers, File, Job, Loaded
+
+from transcribe import config as configuration
+from transcribe import engines, language
+from transcribe import registry as models
+from transcribe.config import Config
+from transcribe.decoding import Decoder
+from transcribe.decoding import Job as ChunkJob
+from transcribe.engines.base import Engine
+from transcribe.errors import RecordingError
+from transcribe.listening import listen
+from transcribe.merge_timestamps import merge
+from transcribe.registry import Registry
+from transcribe.types import Chunk, Decoded, Heard, LanguageScores, Recording
+
+
+def library(job: Job) -> Loaded:
+    config = _config(job)
+    entry = Registry.load(models.resolve(config.models)).get(job.model)
+    threads = config.decode.threads or job.threads
+    engine = engines.load(
+        entry.engine, Path(job.weights), config, device=job.device, device_index=0, threads=threads
+    )
+
+    def run(files: Sequence[File]) -> Answers:
+        answers = Answers()
+        heard: dict[str, tuple[Recording, Heard]] = {}
+        work: list[ChunkJob] = []
+        for file in files:
+            recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
+            try:
+                *chunks, last = listen(recording, Path(file.path), config)
+            except RecordingError as error:
+                answers.errors[file.id] = str(error)[:200]
+                continue
+            heard[file.id] = (recording, last)
+            work += [ChunkJob(chunk, pcm, file.language) for chunk, pcm in chunks]
+        decided = _languages(work, heard, engine, config)
+        work = [ChunkJob(w.chunk, w.pcm, decided[w.chunk.recording_id][0][w.chunk.channel]) for w in work]
+        encoded_before_s = engine.stats.encoded_s
+        decoded = Decoder(engine, config).decode(work) if work else []
+        of_recording: dict[str, list[Decoded]] = defaultdict(list)
+        for result in decoded:
+            of_recording[result.chunk.recording_id].append(result)
+        for id_, (recording, last) in heard.items():
+            _, code, prob = decided[id_]
+            answers.texts[id_] = merge(recording, last, of_recording[id_], code, prob).text
+        status = Counter(result.verdict.status for result in decoded)
+        answers.details = {
+            "n_chunks": len(work),
+            "n_repaired": status["repaired"],
+            "n_rejected": status["rejected"],
+            "encoded_s": engine.stats.encoded_s - encoded_before_s,
+        }
+        return answers
+
+    return Loaded(engine.stats.load_s, run)
+
+
+def _config(job: Job) -> Config:
+    settings = [f"decode.beam_size={job.beam}", f"decode.device={job.device}", f"model={job.model}"]
+    return configuration.load(overrides=[*settings, *job.settings])
+
+
+def _languages(
+    work: Sequence[ChunkJob], heard: dict[str, tuple[Recording, Heard]], engine: Engine, config: Config
+) -> dict[str, tuple[dict[int, str], str, float]]:
+    """What ``language.decide`` says of each recording; the chunks that vote share batches."""
+    spoken: dict[str, dict[int, dict[int, ChunkJob]]] = defaultdict(lambda: defaultdict(dict))
+    for item in work:
+        spoken[item.chunk.recording_id][item.chunk.channel][item.chunk.index] = item
+    voters = [
+        by_index[index]
+        for id_, channels in spoken.items()
+        if heard[id_][0].language is None
+        for by_index in channels.values()
+        for index in language.choose_chunks(
+            {i: w.chunk.speech_s for i, w in by_index.items()}, config.language
+        )
+    ]
+    ballots: dict[tuple[str, int], list[tuple[LanguageScores, float]]] = defaultdict(list)
+    for voter, scores in zip(
+        voters, engine.identify_language([w.audio for w in voters]) if voters else [], strict=True
+    ):
+        ballots[voter.chunk.recording_id, voter.chunk.channel].append((scores, voter.chunk.speech_s))
+    decided = {}
+    for id_, (recording, _) in heard.items():
+        voted = {c: language.vote(votes, config.language) for (i, c), votes in ballots.items() if i == id_}
+        chunks: list[Chunk] = [w.chunk for by_index in spoken[id_].values() for w in by_index.values()]
+        speech_s = language.speech_by_channel((chunk.channel, chunk.speech_s) for chunk in chunks)
+        decided[id_] = language.decide(recording.language, voted, speech_s, config.language)
+    return decided
+
+
+def spark(job: Job) -> Loaded:
+    from jobs import nightly, session
+
+    settings = [
+        *(f"decode.beam_size={job.beam}", f"decode.device={job.device}", f"model={job.model}"),
+        *(f"spark.master=local[{job.cores}]", "job.region=bench", "job.max_failed_share=1"),
+        *job.settings,
+    ]
+    opened = session.open(configuration.load(overrides=settings))
+
+    def run(files: Sequence[File]) -> Answers:
+        folder = Path(tempfile.mkdtemp(dir=job.folder))
+        manifest = folder / "manifest.jsonl"
+        rows = [{"uri": f.path, "recording_id": f.id, "language": f.language} for f in files]
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        started = time.perf_counter()
+        report = nightly.run(opened, input=str(manifest), output=str(folder / "out"), overrides=settings)
+        run_s = time.perf_counter() - started
+        published = report.tables.transcripts.open().to_pyarrow_table(columns=["recording_id", "text"])
+        result = report.result
+        return Answers(
+            {row["recording_id"]: row["text"] for row in published.to_pylist()},
+            {f.recording_id: f"{f.error}: {f.message}"[:200] for f in result.failures},
+            {
+                "n_chunks": result.n_chunks,
+                "n_repaired": result.n_repaired,
+                "n_rejected": result.n_rejected,
+                "encoded_s": result.encoded_s,
+                "run_s": run_s,
+                "segment_task_s": result.segment_task_s,
+                "transcribe_task_s": result.transcribe_task_s,
+                "model_load_s": result.model_load_s,
+            },
+        )
+
+    return Loaded(0.0, run)
