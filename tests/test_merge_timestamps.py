@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.chunking import ChunkPacker
-from transcribe.merge_timestamps import LONGEST_PAUSE_S, LONGEST_UTTERANCE_S, merge, piece_at, to_recording
+from transcribe.merge_timestamps import (
+    EARLIEST_S,
+    LATEST_S,
+    LONGEST_PAUSE_S,
+    LONGEST_UTTERANCE_S,
+    merge,
+    piece_at,
+    to_recording,
+)
 from transcribe.types import Chunk, Decoded, Heard, Hypothesis, HypothesisWord, Piece, Segment, Verdict
 
 ROUNDING_S = 0.0005 + 1e-6
@@ -79,7 +87,10 @@ def test_every_word_lies_on_its_own_piece(drawn):
             for raw_s, mapped_s in ((raw.start_in_chunk_s, word.start_s), (raw.end_in_chunk_s, word.end_s)):
                 if piece.start_in_chunk_s <= raw_s <= piece.end_in_chunk_s:
                     moved_s = piece.start_s - piece.start_in_chunk_s
-                    assert mapped_s == pytest.approx(min(raw_s + moved_s, heard.duration_s), abs=ROUNDING_S)
+                    placed_s = min(raw_s + moved_s, heard.duration_s)
+                    cut_back_s = [s.start_s - EARLIEST_S for s in d.chunk.segments]
+                    cut_back_s += [s.end_s + LATEST_S for s in d.chunk.segments]
+                    assert any(mapped_s == pytest.approx(t, abs=ROUNDING_S) for t in (placed_s, *cut_back_s))
 
 
 @given(decoded_recordings())
@@ -151,6 +162,19 @@ def test_a_word_over_a_cut_out_pause_stays_on_the_piece_that_holds_its_middle():
     assert (early.start_s, early.end_s) == (1.5, 2.0)
     assert (late.start_s, late.end_s) == (10.0, 10.6)
     assert (beyond.start_s, beyond.end_s) == (12.0, 12.0)
+
+
+def test_a_word_is_cut_back_to_the_speech_it_overlaps():
+    found = (Segment(0, 1.0, 2.0), Segment(0, 2.0, 3.0), Segment(0, 5.0, 6.0))
+    chunk = a_chunk((0.0, 8.0), found=found)
+    across_a_cut = to_recording(chunk, HypothesisWord(" a", 1.5, 2.9, 1.0), 8.0)
+    first = to_recording(chunk, HypothesisWord(" b", 0.2, 1.4, 1.0), 8.0)
+    last = to_recording(chunk, HypothesisWord(" c", 5.5, 7.9, 1.0), 8.0)
+    in_silence = to_recording(chunk, HypothesisWord(" d", 3.5, 4.5, 1.0), 8.0)
+    assert (across_a_cut.start_s, across_a_cut.end_s) == (1.5, 2.9)
+    assert (first.start_s, first.end_s) == (0.95, 1.4)
+    assert (last.start_s, last.end_s) == (5.5, 6.1)
+    assert (in_silence.start_s, in_silence.end_s) == (3.5, 4.5)
 
 
 @pytest.mark.parametrize("duration_s", [1.0004, 1.0005, 1.0006, 1.00049999])

@@ -10,12 +10,25 @@ import bisect
 from collections.abc import Iterator, Sequence
 
 from .coverage import measure
-from .types import Chunk, Decoded, Heard, HypothesisWord, Piece, Recording, Transcript, Utterance, Word
+from .types import (
+    Chunk,
+    Decoded,
+    Heard,
+    HypothesisWord,
+    Piece,
+    Recording,
+    Segment,
+    Transcript,
+    Utterance,
+    Word,
+)
 
 SENTENCE_ENDS = tuple(".?!。？！؟।")
 LONGEST_PAUSE_S = 1.0
 """A pause between words that ends an utterance."""
 LONGEST_UTTERANCE_S = 30.0
+EARLIEST_S, LATEST_S = 0.05, 0.1
+"""How far a word may reach out of its speech: VAD's own imprecision."""
 
 
 def merge(
@@ -51,7 +64,28 @@ def to_recording(chunk: Chunk, word: HypothesisWord, duration_s: float) -> Word:
     lowest_s, highest_s = piece.start_s, min(piece.end_s, duration_s)
     start_s = min(max(word.start_in_chunk_s + offset_s, lowest_s), highest_s)
     end_s = min(max(word.end_in_chunk_s + offset_s, start_s), highest_s)
+    start_s, end_s = _at_speech(chunk.segments, start_s, end_s)
     return Word(word.text.strip(), round(start_s, 3), round(end_s, 3), round(word.probability, 4))
+
+
+def _at_speech(segments: Sequence[Segment], start_s: float, end_s: float) -> tuple[float, float]:
+    """A word that reaches far out of the speech it overlaps most is cut back to it: attention spreads
+    first and last words over the silence beside them. A word that overlaps no speech stays."""
+    best = max(range(len(segments)), key=lambda n: _overlap_s(segments[n], start_s, end_s))
+    if _overlap_s(segments[best], start_s, end_s) <= 0:
+        return start_s, end_s
+    first = last = best  # speech that is cut without a pause is one
+    while first and segments[first].start_s - segments[first - 1].end_s < EARLIEST_S + LATEST_S:
+        first -= 1
+    while (
+        last + 1 < len(segments) and segments[last + 1].start_s - segments[last].end_s < EARLIEST_S + LATEST_S
+    ):
+        last += 1
+    return max(start_s, segments[first].start_s - EARLIEST_S), min(end_s, segments[last].end_s + LATEST_S)
+
+
+def _overlap_s(segment: Segment, start_s: float, end_s: float) -> float:
+    return min(end_s, segment.end_s) - max(start_s, segment.start_s)
 
 
 def piece_at(pieces: Sequence[Piece], time_in_chunk_s: float) -> Piece:
