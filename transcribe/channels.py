@@ -127,7 +127,7 @@ class _Levels:
         counts, differences_db = self._counts[loud], (first_db - second_db)[loud]
         order = np.argsort(differences_db)
         counts, differences_db = counts[order], differences_db[order]
-        share = max(SWING_SHARE, 3 / max(counts.sum(), 6))  # a few odd frames are no second source
+        share = max(SWING_SHARE, 3 / max(int(counts.sum()), 6))  # a few odd frames are no second source
         return _percentile(differences_db, counts, 1 - share) - _percentile(differences_db, counts, share)
 
 
