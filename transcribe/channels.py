@@ -94,7 +94,7 @@ class _Levels:
         self.power = np.zeros(n_channels)
         self._mix_power = 0.0
         self._counts = np.zeros((len(_LEVELS_DB), len(_LEVELS_DB)), np.int64)
-        self._rest = np.zeros((n_channels, 0), np.float32)
+        self._rest: Block = np.zeros((n_channels, 0), np.float32)
 
     def add(self, block: Block) -> None:
         """Take the next samples, shape (n_channels, n_samples)."""

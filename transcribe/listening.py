@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .audio import blocks, probe
+from .audio import Block, blocks, probe
 from .channels import plan_channels, tracks
 from .chunking import ChunkPacker
 from .config import Config
@@ -29,7 +29,7 @@ def listen(recording: Recording, path: Path, config: Config) -> Iterator[tuple[C
     headerless = config.audio.headerless
     info = probe(path, headerless=headerless)
 
-    def decoded() -> Iterator[np.ndarray]:
+    def decoded() -> Iterator[Block]:
         return blocks(path, headerless=headerless, block_s=config.audio.block_s)
 
     setting = config.audio.channels if recording.channels == "auto" else recording.channels

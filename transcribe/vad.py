@@ -36,7 +36,7 @@ class SpeechProbabilities:
         self._h = np.zeros((1, 1, 128), np.float32)
         self._c = np.zeros((1, 1, 128), np.float32)
         self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
-        self._rest = np.zeros(0, np.float32)
+        self._rest: Samples = np.zeros(0, np.float32)
 
     def feed(self, samples: Samples) -> npt.NDArray[np.float32]:
         """Probabilities of the windows completed by ``samples``; shape (n_windows,)."""
