@@ -42,7 +42,7 @@ def hypothesis_of(kind: str, chunk: ChunkAudio, options: DecodeOptions) -> Hypot
     step_s = chunk.duration_s / max(1, len(words))
     timed = tuple(HypothesisWord(f" {w}", k * step_s, (k + 1) * step_s, 0.5) for k, w in enumerate(words))
     logprob = -1.5 if kind == UNSURE else -0.2
-    return Hypothesis(text, "en", timed, logprob, 0.1, compression_ratio(text), options.temperature)
+    return Hypothesis(text, "en", timed, logprob, 0.1, compression_ratio(text))
 
 
 class ScriptedEngine:
@@ -111,13 +111,12 @@ def test_what_full_context_cannot_repair_is_decoded_in_parts():
         assert np.array_equal(audio.samples * 32768, expected) and options.full_context
 
 
-def test_what_parts_cannot_repair_is_sampled():
-    results, engine = decode(lambda _, options: GOOD if options.temperature > 0 else LOOP, [job(0)])
+def test_what_parts_cannot_repair_is_decoded_without_repeats():
+    results, engine = decode(lambda _, options: GOOD if options.no_repeat_ngram_size else LOOP, [job(0)])
     (decoded,) = results
     assert str(decoded.verdict) == "repaired:loop" and decoded.attempts >= 3
-    assert decoded.hypothesis.temperature > 0
-    temperatures = [options.temperature for _, options in engine.asked]
-    assert temperatures == sorted(temperatures) and sum(t > 0 for t in temperatures) == 1
+    limits = [options.no_repeat_ngram_size for _, options in engine.asked]
+    assert limits[-1] > 0 and not any(limits[:-1])
 
 
 @pytest.mark.parametrize(

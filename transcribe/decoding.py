@@ -1,8 +1,9 @@
 """Chunks to believable hypotheses: decode, doubt, decode again more carefully.
 
 The first pass is fast (short context). What the guards doubt is decoded again with the full 30 s
-context, then in two halves, then by sampling at rising temperatures; the first believable result is
-taken, else the least bad one is kept with its verdict. Every step sees one chunk at a time as far as
+context, then in two halves, then without repeated phrases; the first believable result is taken, else
+the least bad one is kept with its verdict. Nothing is sampled (CTranslate2 cannot be seeded a call), so
+the same audio always gives the same text. Every step sees one chunk at a time as far as
 its result is concerned, so a chunk's outcome depends on its own audio alone.
 """
 
@@ -24,7 +25,8 @@ from .types import SAMPLE_RATE, Chunk, ChunkAudio, Decoded, DecodeOptions, Hypot
 Pcm = npt.NDArray[np.int16]
 """Mono audio as it travels between stages: 16 kHz, int16."""
 
-TEMPERATURES = (0.2, 0.6)
+PHRASE_TOKENS = 4
+"""A phrase of so many tokens may appear once in the last try; that ends any loop."""
 DOUBTFUL = ("low_logprob", "too_few_words", "no_words")
 """Reasons that leave a text publishable; all others reject it."""
 
@@ -88,7 +90,7 @@ class Decoder:
         return results
 
     def _insist(self, job: Job, first: _Try, second: _Try) -> list[Decoded]:
-        """Full context did not help: try the halves, then sampling; else the least bad of all."""
+        """Full context did not help: try the halves, then no repeats; else the least bad of all."""
         tries = [first, second]
         if parts := self._halves(job):
             halves = self._tries(parts, self._careful)
@@ -96,10 +98,7 @@ class Decoder:
                 return [_decoded(p.chunk, t, first, 3) for p, t in zip(parts, halves, strict=True)]
         if second.reason == "no_words":
             return [_decoded(job.chunk, second, first, len(tries))]
-        for temperature in TEMPERATURES:
-            tries += self._tries([job], replace(self._careful, temperature=temperature))
-            if not tries[-1].reason:
-                break
+        tries += self._tries([job], replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
         best = min(tries, key=_badness)
         return [_decoded(job.chunk, best, first, len(tries))]
 

@@ -120,7 +120,6 @@ class Hypothesis:
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float  # zlib: > 2.4 usually means a loop
-    temperature: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,7 @@ class DecodeOptions:
     """How an engine decodes one batch."""
 
     beam_size: int = 1
-    temperature: float = 0.0  # > 0 samples, seeded; beam_size is ignored then
+    no_repeat_ngram_size: int = 0  # n-grams of this size appear once; 0: no such limit
     full_context: bool = False  # encode 30 s whatever the chunk's length
     word_timestamps: bool = True
 

@@ -13,6 +13,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,13 @@ class CTranslate2Engine:
     ) -> list[Any]:
         """Encode in batches of one context length, do ``work`` on each, put results in input order."""
         results: list[Any] = [None] * len(chunks)
-        for context_s, indices in self._batches(chunks):
+        batches = list(self._batches(chunks))
+        features = self._prepared(chunks, batches, full_context)
+        for (context_s, indices), prepared in zip(batches, features, strict=True):
             batch = [chunks[i] for i in indices]
             encoded_s = WINDOW_S if full_context else context_s
-            features = np.stack([self._features(chunk, encoded_s) for chunk in batch])
             try:
-                encoded = self._model.encode(ctranslate2.StorageView.from_array(features))
+                encoded = self._model.encode(ctranslate2.StorageView.from_array(prepared))
                 for i, result in zip(indices, work(batch, encoded), strict=True):
                     results[i] = result
             except RuntimeError as error:
@@ -126,6 +128,25 @@ class CTranslate2Engine:
             n_batch = max(1, int(self._options.batch_s / context_s))
             for start in range(0, len(indices), n_batch):
                 yield context_s, indices[start : start + n_batch]
+
+    def _prepared(
+        self, chunks: Sequence[ChunkAudio], batches: list[tuple[float, list[int]]], full_context: bool
+    ) -> Iterator[Features]:
+        """Features of each batch, shape (batch, n_mels, frames); made while the batch before runs."""
+
+        def prepare(batch: tuple[float, list[int]]) -> Features:
+            context_s, indices = batch
+            length_s = WINDOW_S if full_context else context_s
+            return np.stack([self._features(chunks[i], length_s) for i in indices])
+
+        if not batches:
+            return
+        with ThreadPoolExecutor(1) as ahead:
+            upcoming = ahead.submit(prepare, batches[0])
+            for following in batches[1:]:
+                current, upcoming = upcoming, ahead.submit(prepare, following)
+                yield current.result()
+            yield upcoming.result()
 
     def _context_s(self, chunk: ChunkAudio) -> float:
         step_s = self._options.context_step_s
@@ -149,9 +170,8 @@ class CTranslate2Engine:
         results = self._model.generate(
             encoded,
             [[*tokenizer.sot_sequence, tokenizer.no_timestamps]] * len(batch),
-            beam_size=options.beam_size if options.temperature == 0 else 1,
-            sampling_topk=1 if options.temperature == 0 else 0,
-            sampling_temperature=options.temperature or 1.0,
+            beam_size=options.beam_size,
+            no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * self._context_s(batch[0]))),
             suppress_tokens=_suppressed(tokenizer),
             return_scores=True,
@@ -162,7 +182,7 @@ class CTranslate2Engine:
             self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
         )
         return [
-            _hypothesis(tokenizer, result, tokens_, words_, options.temperature)
+            _hypothesis(tokenizer, result, tokens_, words_)
             for result, tokens_, words_ in zip(results, tokens, words, strict=True)
         ]
 
@@ -170,7 +190,15 @@ class CTranslate2Engine:
         self, tokenizer: Tokenizer, batch: Sequence[ChunkAudio], encoded: Any, tokens: list[list[int]]
     ) -> list[tuple[HypothesisWord, ...]]:
         n_frames = [math.ceil(chunk.duration_s * FRAMES_PER_S) for chunk in batch]
-        aligned = self._model.align(encoded, tokenizer.sot_sequence, tokens, n_frames)
+        start = tokenizer.sot_sequence
+        if self._options.device == "cpu":  # one by one: padding tokens would change probabilities
+            one_by_one = np.asarray(encoded)[:, None]
+            aligned = [
+                self._model.align(ctranslate2.StorageView.from_array(part), start, [tokens_], n)[0]
+                for part, tokens_, n in zip(one_by_one, tokens, n_frames, strict=True)
+            ]
+        else:
+            aligned = self._model.align(encoded, start, tokens, n_frames)
         words = []
         for chunk, tokens_, result in zip(batch, tokens, aligned, strict=True):
             texts, groups = tokenizer.split_to_word_tokens(tokens_)
@@ -194,7 +222,6 @@ def _hypothesis(
     result: Any,
     tokens: list[int],
     words: tuple[HypothesisWord, ...],
-    temperature: float,
 ) -> Hypothesis:
     text = tokenizer.decode(tokens).strip()
     n_tokens = len(result.sequences_ids[0])
@@ -205,7 +232,6 @@ def _hypothesis(
         avg_logprob=result.scores[0] * n_tokens / (n_tokens + 1),
         no_speech_prob=result.no_speech_prob,
         compression_ratio=compression_ratio(text),
-        temperature=temperature,
     )
 
 
