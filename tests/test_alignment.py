@@ -38,8 +38,10 @@ def test_words_are_ordered_and_inside_the_chunk(drawn):
 @given(aligned())
 def test_nothing_of_the_text_is_lost_and_punctuation_joins_words(drawn):
     texts, n_tokens, path, probs, duration_s = drawn
-    texts = ["." if text == " -" and k == len(texts) - 1 else text for k, text in enumerate(texts)]
     words = word_times(texts, n_tokens, path, probs, duration_s)
+    if not words:
+        assert all(text == " -" for text in texts)  # marks that open what never comes
+        return
     assert "".join(word.text for word in words).replace(" ", "") == "".join(texts).replace(" ", "")
     assert all(any(c.isalpha() for c in word.text) for word in words[1:])
 

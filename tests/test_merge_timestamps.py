@@ -84,6 +84,7 @@ def test_every_word_lies_on_its_own_piece(drawn):
             word, middle_s = by_text[raw.text.strip()], (raw.start_in_chunk_s + raw.end_in_chunk_s) / 2
             piece = [p for p in d.chunk.pieces if p.start_in_chunk_s <= middle_s][-1]
             assert piece.start_s - ROUNDING_S <= word.start_s <= word.end_s <= piece.end_s + ROUNDING_S
+            assert word.end_s - word.start_s <= raw.end_in_chunk_s - raw.start_in_chunk_s + 2 * ROUNDING_S
             for raw_s, mapped_s in ((raw.start_in_chunk_s, word.start_s), (raw.end_in_chunk_s, word.end_s)):
                 if piece.start_in_chunk_s <= raw_s <= piece.end_in_chunk_s:
                     moved_s = piece.start_s - piece.start_in_chunk_s
@@ -156,6 +157,7 @@ def a_chunk(*pieces: tuple[float, float], found: tuple[Segment, ...] = ()) -> Ch
 
 def test_a_word_over_a_cut_out_pause_stays_on_the_piece_that_holds_its_middle():
     chunk = a_chunk((1.0, 2.0), (10.0, 12.0))
+    assert [piece_at(chunk.pieces, t).start_s for t in (-1.0, 0.0, 0.99, 1.0, 9.0)] == [1, 1, 1, 10, 10]
     early = to_recording(chunk, HypothesisWord(" a", 0.5, 1.2, 1.0), 20.0)
     late = to_recording(chunk, HypothesisWord(" b", 0.9, 1.6, 1.0), 20.0)
     beyond = to_recording(chunk, HypothesisWord(" c", 3.5, 4.0, 1.0), 20.0)
@@ -179,7 +181,7 @@ def test_a_word_is_cut_back_to_the_speech_it_overlaps():
 
 @pytest.mark.parametrize("duration_s", [1.0004, 1.0005, 1.0006, 1.00049999])
 def test_no_time_rounds_to_beyond_the_published_duration(duration_s):
-    chunk = a_chunk((0.0, duration_s))
+    chunk = a_chunk((0.0, duration_s + 0.2))
     word = HypothesisWord(" a", 0.4, 9.0, 1.0)
     heard = Heard("r", duration_s, 1, chunk.segments, 1)
     for words in ((word,), ()):
