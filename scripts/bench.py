@@ -198,6 +198,8 @@ class Bench:
             "PYSPARK_PYTHON": python,
             "PYSPARK_DRIVER_PYTHON": python,
             "HF_HUB_OFFLINE": "1",
+            "ORT_DISABLE_TELEMETRY": "1",
+            "PYANNOTE_METRICS_ENABLED": "0",
         }
 
     def _leave_out(self, system: str, workload: str, reason: str) -> None:
