@@ -125,6 +125,12 @@ def test_each_reason():
     assert (coverage.speech_s, coverage.sent_s, coverage.covered_s) == (8.0, 6.0, 1.5)
 
 
+def test_an_utterance_within_another_ends_nothing():
+    whole = utterance(0, OK, [(0, 10_000)], timed=False)
+    found = [Segment(0, 0.0, 10.0)]
+    assert measure(found, [sent(found, OK)], [whole, utterance(0, OK, [(2000, 3000)])]).dropped == ()
+
+
 def test_one_channels_words_cover_nothing_of_the_others():
     segments = [Segment(0, 1.0, 2.0), Segment(1, 1.0, 2.0)]
     coverage = measure(segments, [sent([s], OK) for s in segments], [utterance(1, OK, [(1000, 2000)])])

@@ -30,6 +30,7 @@ def assert_is_of_the_recording(chunks: list[tuple[Chunk, Pcm]], pcm: np.ndarray)
         spans = [(round(p.start_s * SAMPLE_RATE), round(p.end_s * SAMPLE_RATE)) for p in chunk.pieces]
         expected = np.concatenate([pcm[start:end, chunk.channel] for start, end in spans])
         assert samples.dtype == np.int16 and np.array_equal(samples, expected)
+        assert len(samples) == round(chunk.duration_s * SAMPLE_RATE)
 
 
 def turns(*parts) -> np.ndarray:
@@ -58,6 +59,13 @@ def test_chunks_hold_the_recordings_samples_at_their_pieces(talk):
         assert len(chunks) > 1 and heard.duration_s == len(pcm) / SAMPLE_RATE
         assert [s for chunk, _ in chunks for s in chunk.segments] == list(heard.segments)
         assert_is_of_the_recording(chunks, pcm)
+
+
+def test_a_recording_that_ends_in_the_middle_of_a_word(tmp_path):
+    path = write_wav(tmp_path / "a.wav", clip("fr_delivery")[: 4 * SAMPLE_RATE])
+    chunks, heard = heard_in(path)
+    assert_is_of_the_recording(chunks, soundfile.read(path, dtype="int16", always_2d=True)[0])
+    assert chunks[-1][0].pieces[-1].end_s == heard.duration_s == 4.0
 
 
 @pytest.mark.parametrize("block_s", [0.005, 0.7, 3.0, 600.0])
@@ -110,12 +118,15 @@ def test_a_broken_file_raises_even_after_its_first_chunks(tmp_path, talk):
         heard_in(path, load([], ["audio.block_s=1"]))
 
 
-def test_memory_does_not_grow_with_the_recording(tmp_path):
+@pytest.mark.parametrize("turns_s", [None, 10.0], ids=["talk throughout", "silence after the first words"])
+def test_memory_does_not_grow_with_the_recording(tmp_path, turns_s):
     turn = turns(clip("call_caller_1"), silence(0.4), clip("call_agent_2"), silence(2.0))
 
     def peak_bytes(minutes: int) -> int:
         path = tmp_path / f"{minutes}.wav"
         pcm = np.rint(np.resize(turn, minutes * 60 * SAMPLE_RATE) * 32767).astype(np.int16)
+        if turns_s:
+            pcm[round(turns_s * SAMPLE_RATE) :] = 0
         soundfile.write(path, pcm, SAMPLE_RATE)
         del pcm
         tracemalloc.start()
@@ -123,8 +134,8 @@ def test_memory_does_not_grow_with_the_recording(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         path.unlink()
-        assert n_chunks > minutes
+        assert n_chunks > (1 if turns_s else minutes)
         return peak
 
     peak_bytes(1)  # imports and sessions are made once
-    assert peak_bytes(24) < 1.2 * peak_bytes(6)
+    assert peak_bytes(16) < 1.2 * peak_bytes(4)

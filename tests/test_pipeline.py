@@ -18,7 +18,7 @@ from transcribe.config import Config, load
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import DecodeError, RecordingError
 from transcribe.pipeline import transcribe_recording
-from transcribe.registry import Registry
+from transcribe.registry import ModelEntry, Registry
 from transcribe.types import LanguageScores, Transcript
 
 ROOT = Path(__file__).parents[1]
@@ -55,13 +55,11 @@ def call(tmp_path) -> Path:
 
 
 class Listener(FakeEngine):
-    """Takes what is loud for French; remembers which models were asked what."""
+    """Gives the language probabilities it is told, for channel 1 others; remembers what it was asked."""
 
-    asked: list[tuple[str, str | None]] = []  # noqa: RUF012
-
-    def __init__(self, name: str, probs: dict[str, float]) -> None:
+    def __init__(self, name: str, asked: list, probs: dict, of_channel_1: dict | None) -> None:
         super().__init__("cpu:0")
-        self._name, self._probs = name, probs
+        self._name, self.asked, self._probs, self._of_channel_1 = name, asked, probs, of_channel_1
 
     def transcribe(self, chunks, options):
         self.asked += [(self._name, chunk.language) for chunk in chunks]
@@ -69,21 +67,20 @@ class Listener(FakeEngine):
 
     def identify_language(self, chunks):
         self.asked += [(self._name, "?") for _ in chunks]
-        return [LanguageScores(tuple(self._probs.items())) for _ in chunks]
+        probs = [(self._of_channel_1 if "/1/" in chunk.chunk_id else None) or self._probs for chunk in chunks]
+        return [LanguageScores(tuple(of_chunk.items())) for of_chunk in probs]
 
 
-def run(path: Path, models: Path, config: Config | None = None, hint: str | None = None, **probs: float):
+def run(path: Path, models: Path, config: Config | None = None, hint=None, of_channel_1=None, **probs: float):
     """(transcript, what each model was asked)"""
-    Listener.asked = []
+    asked: list[tuple[str, str | None]] = []
+
+    def load_engine(entry: ModelEntry) -> Listener:
+        return Listener(entry.name, asked, probs or {"en": 1.0}, of_channel_1)
+
     config = config or load([], ["language.model=many"])
-    transcript = transcribe_recording(
-        recording(hint),
-        path,
-        config,
-        Registry.load(models),
-        lambda entry: Listener(entry.name, probs or {"en": 1.0}),
-    )
-    return transcript, Listener.asked
+    transcript = transcribe_recording(recording(hint), path, config, Registry.load(models), load_engine)
+    return transcript, asked
 
 
 def assert_sound(transcript: Transcript) -> None:
@@ -107,6 +104,13 @@ def test_a_call_becomes_turns_of_two_speakers(call, models):
     assert set(speakers) == {"channel_0", "channel_1"} and speakers[0] == "channel_0"
     assert {language for _, language in asked} == {"?", "en"}
     assert transcript.coverage.speech_s > 10
+
+
+def test_two_sides_may_speak_two_languages(call, models):
+    transcript, asked = run(call, models, en=1.0, of_channel_1={"es": 0.9, "en": 0.1})
+    assert {(u.channel, u.language) for u in transcript.utterances} == {(0, "en"), (1, "es")}
+    assert {language for _, language in asked} == {"?", "en", "es"}
+    assert run(call, models, en=1.0, of_channel_1={"es": 0.4, "pt": 0.35, "de": 0.25})[1][-1][1] == "en"
 
 
 def test_the_language_routes_to_a_model_and_a_hint_asks_nobody(call, models):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transcribe.config import VadConfig
 from transcribe.types import SAMPLE_RATE, Segment
-from transcribe.vad import WINDOW_SAMPLES, SegmentDetector
+from transcribe.vad import WINDOW_SAMPLES, SegmentDetector, SpeechProbabilities
 
 EPSILON_S = 1e-6
 
@@ -54,7 +54,7 @@ def detect(samples, config: VadConfig, n_samples_a_block: list[int], network=Non
 
 
 probabilities = st.lists(
-    st.tuples(st.sampled_from([0.0, 0.1, 0.34, 0.36, 0.45, 0.5, 0.9, 1.0]), st.integers(1, 40)), max_size=25
+    st.tuples(st.sampled_from([0.0, 0.1, 0.34, 0.36, 0.45, 0.5, 0.9, 1.0]), st.integers(1, 40)), max_size=15
 ).map(lambda runs: [prob for prob, n in runs for _ in range(n)])
 vad_configs = st.builds(
     VadConfig,
@@ -89,7 +89,7 @@ def test_segments_hold_all_speech_and_keep_their_limits(probs, n_last, config):
                 assert any(s.start_s <= middle_s <= s.end_s for s in found)
 
 
-@given(probabilities, vad_configs, st.lists(st.integers(1, 3000), min_size=1, max_size=5))
+@given(probabilities, vad_configs, st.lists(st.integers(99, 5000), min_size=1, max_size=5))
 def test_blocks_do_not_show_in_the_segments(probs, config, sizes):
     samples = scripted(probs, 0)
     whole = detect(samples, config, [len(samples) or 1], ScriptedNetwork)
@@ -118,6 +118,15 @@ def test_speech_is_found_where_it_is(found):
 @pytest.mark.parametrize("sizes", [[16_000], [480_000], [511], [512], [513, 64, 4096, 1], [37_777]])
 def test_the_network_does_not_see_blocks(found, sizes):
     assert detect(np.concatenate(SPEECH), VadConfig(), sizes) == found
+
+
+def test_probabilities_carry_the_networks_state_and_context_over_blocks():
+    samples = clip("fr_delivery")[: 100 * WINDOW_SAMPLES + 7]
+    whole, pieces = SpeechProbabilities(), SpeechProbabilities()
+    expected = np.concatenate([whole.feed(samples), whole.finish()])
+    got = [pieces.feed(samples[start : start + 700]) for start in range(0, len(samples), 700)]
+    assert len(expected) == 101
+    assert np.concatenate([*got, pieces.finish()]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_long_speech_is_cut_without_losing_any(found):
