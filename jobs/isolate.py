@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jobs.context import RunContext
-from jobs.spark_errors import SPARK_ERRORS, ends_the_run, is_crash, telling_line
+from jobs.spark_errors import SPARK_ERRORS, ends_the_run, is_cancelled, is_crash, telling_line
 from jobs.wave import Wave, WaveResult
 from transcribe.errors import ClusterError
 from transcribe.types import Failure, Recording
@@ -43,6 +43,8 @@ class Isolation:
 
     def _check(self, error: Exception) -> None:
         """Raise if no recording can be to blame."""
+        if is_cancelled(error):
+            raise error
         ours = ends_the_run(error)
         if ours is not None:
             raise ours from None

@@ -24,9 +24,11 @@ from pyspark.sql import SparkSession
 
 from jobs import cli, inputs, ledger, plan, session
 from jobs.context import RunContext
+from jobs.interrupt import interruptible
 from jobs.isolate import Isolation
 from jobs.progress import Progress
 from jobs.report import Report, now
+from jobs.spark_errors import SPARK_ERRORS, telling_line
 from jobs.tables import Tables
 from jobs.wave import WaveResult
 from transcribe import config as configuration
@@ -69,7 +71,8 @@ def run(
         spark = session.open(config)
     started_at = now()
     if spark is not None and todo.todo:
-        plan.probe(todo, spark, config, s3)
+        with interruptible(spark):
+            plan.probe(todo, spark, config, s3)
     report = Report(
         f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
         spark,
@@ -101,11 +104,17 @@ def _carry_out(report: Report, config: Config, registry: Registry, s3: S3Options
     try:
         _work(report, config, registry, s3)
     except BaseException as error:  # Ctrl-C, too
-        report.broke_off = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+        report.broke_off = _in_a_line(error)
         with suppress(PublishError):
             _close(report)
         raise
     _close(report)
+
+
+def _in_a_line(error: BaseException) -> str:
+    if isinstance(error, SPARK_ERRORS):
+        return telling_line(error)
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])[:500]
 
 
 def _close(report: Report) -> None:
@@ -124,7 +133,8 @@ def _work(report: Report, config: Config, registry: Registry, s3: S3Options) -> 
         return
     _fetch_models(todo, registry, config)
     n_todo = sum(map(len, waves))
-    with Progress(report.spark, config.job.progress_s, n_todo, todo.audio_s) as progress:
+    progress = Progress(report.spark, config.job.progress_s, n_todo, todo.audio_s)
+    with progress, interruptible(report.spark):
         context = RunContext(
             report.run_id,
             report.spark,
