@@ -101,7 +101,9 @@ class GuardsConfig(_Section):
     max_compression_ratio: float = Field(default=2.4, gt=1, description="above: a loop")
     min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
     max_no_speech_prob: float = Field(default=0.6, gt=0, le=1, description="with a low logprob: no speech")
-    max_chars_per_s: float = Field(default=30.0, gt=0, description="of speech; alphabetic scripts")
+    max_chars_per_s: float = Field(
+        default=30.0, gt=0, description="more characters a second of audio: unbelievable"
+    )
     min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
     repair: bool = Field(default=True, description="decode unbelievable hypotheses again")
 

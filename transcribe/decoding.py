@@ -83,11 +83,16 @@ class Decoder:
         careful = self._tries([job for job, _ in suspects], self._careful)
         results = []
         for (job, first), second in zip(suspects, careful, strict=True):
-            if not second.reason:
+            if first.reason == "no_speech" and self._hears_no_speech(second):
+                results.append([_decoded(job.chunk, first, first, 2)])  # a surer tone is no proof of speech
+            elif not second.reason:
                 results.append([_decoded(job.chunk, second, first, 2)])
             else:
                 results.append(self._insist(job, first, second))
         return results
+
+    def _hears_no_speech(self, attempt: _Try) -> bool:
+        return attempt.hypothesis.no_speech_prob > self._config.guards.max_no_speech_prob
 
     def _insist(self, job: Job, first: _Try, second: _Try) -> list[Decoded]:
         """Full context did not help: try the halves, then no repeats; else the least bad of all."""
@@ -96,7 +101,7 @@ class Decoder:
             halves = self._tries(parts, self._careful)
             if not any(t.reason for t in halves):
                 return [_decoded(p.chunk, t, first, 3) for p, t in zip(parts, halves, strict=True)]
-        if second.reason == "no_words":
+        if not first.hypothesis.text and not second.hypothesis.text:
             return [_decoded(job.chunk, second, first, len(tries))]
         tries += self._tries([job], replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
         best = min(tries, key=_badness)
@@ -120,8 +125,10 @@ def cut(job: Job, pieces: Sequence[Piece]) -> Pcm:
     return np.concatenate(stretches)
 
 
-def _badness(attempt: _Try) -> tuple[bool, bool, float]:
-    return bool(attempt.reason), attempt.reason not in ("", *DOUBTFUL), -attempt.hypothesis.avg_logprob
+def _badness(attempt: _Try) -> tuple[int, float]:
+    """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
+    ranks = {"": 0, "low_logprob": 1, "too_few_words": 1, "no_words": 2}
+    return ranks.get(attempt.reason, 3), -attempt.hypothesis.avg_logprob
 
 
 def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:

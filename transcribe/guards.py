@@ -6,6 +6,7 @@ Thresholds follow openai/whisper (``compression_ratio_threshold``, ``logprob_thr
 
 from __future__ import annotations
 
+import math
 import zlib
 
 from .config import GuardsConfig
@@ -25,6 +26,8 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
     """
     if not hypothesis.text:
         return "no_words"
+    if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
+        return "no_score"
     if hypothesis.compression_ratio > config.max_compression_ratio or longest_repeat(hypothesis.text) >= 6:
         return "loop"
     if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
