@@ -104,7 +104,8 @@ def read(source: str, config: Config, s3: S3Options) -> Inputs:
             if isinstance(outcome, Recording):
                 inputs.recordings[row.id] = outcome
             else:  # rows that clash are one failure
-                inputs.unplannable[row.id] = Unplannable(outcome, row.uri, row.region or config.job.region)
+                region = row.region or config.job.region
+                inputs.unplannable[outcome.recording_id] = Unplannable(outcome, _written(row.uri), region)
     return inputs
 
 
@@ -183,6 +184,8 @@ def _clashing(rows: Iterable[_Row]) -> dict[str, list[str]]:
 
 def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str]]) -> Recording | Failure:
     try:
+        if row.uri != _written(row.uri):
+            raise PlanError("bad_name", f"the name {_written(row.uri)} is not UTF-8", "rename the file")
         if row.id in clashing:
             raise PlanError(
                 "duplicate_recording_id",
@@ -204,7 +207,12 @@ def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str
             channels=_channels(row.channels or "auto"),
         )
     except RecordingError as error:
-        return failure(row.id, error, "plan")
+        return failure(_written(row.id), error, "plan")
+
+
+def _written(name: str) -> str:
+    """The name as it can stand in a table: bytes that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _date(text: str) -> str:

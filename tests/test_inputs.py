@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,13 @@ def test_the_manifests_rows_reach_the_message(calls: Path, capsys: pytest.Captur
     code = nightly.main(arguments(manifest, calls.parent / "out", write_registry(calls.parent)))
     assert code == 2
     assert "has no column uri (columns: file); add it" in capsys.readouterr().err
+
+
+def test_a_name_that_is_not_utf8_is_a_failure_that_can_be_written(tmp_path: Path):
+    name = os.fsdecode(b"caf\xe9.wav")
+    (tmp_path / name).write_bytes(b"RIFF")
+    (tmp_path / "good.wav").write_bytes(b"RIFF")
+    found = inputs.read(str(tmp_path), configuration.load(overrides={"job.region": "eu"}), S3Options())
+    assert [Path(r.uri).name for r in found.recordings.values()] == ["good.wav"]
+    ((id_, unplannable),) = found.unplannable.items()
+    assert unplannable.failure.error == "bad_name" and id_.encode() and id_.endswith("caf\\udce9.wav")
