@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import soundfile
 from audio_fixtures import pcm16, sine, wav
 
 from jobs.tables import Tables
+from transcribe.config import Config
+from transcribe.engines.base import Engine
+from transcribe.engines.fake import FakeEngine
+from transcribe.pipeline import LoadEngine, transcribe_recording
+from transcribe.registry import ModelEntry, Registry, resolve
 from transcribe.storage import S3Options
+from transcribe.types import Recording
+from udfs.merge import Assignment, transcript_row
+from udfs.schemas import TRANSCRIPTS
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIPS = ROOT / "tests" / "data"
@@ -129,3 +138,18 @@ def content(output: Path | str) -> dict[str, dict[str, Any]]:
 def broken_invariants(output: Path | str) -> list[str]:
     """What scripts/verify.py has to say against the tables."""
     return [f"{check.name}: {line}" for check in verify.verify(str(output)) for line in check.offenders]
+
+
+def without_spark(row: dict[str, Any], path: Path, config: Config, load_engine: LoadEngine) -> dict[str, Any]:
+    """The ``transcripts`` row that the library alone gives for the file at ``path``; no language hint."""
+    recording = Recording(row["recording_id"], row["uri"], row["source_version"], row["region"], row["date"])
+    models = Registry.load(resolve(config.models))
+    transcript = transcribe_recording(recording, path, config, models, load_engine)
+    made = [row[key] for key in ("model", "model_revision", "engine", "fingerprint", "run_id", "created_at")]
+    assignment = Assignment(recording, transcript.language, transcript.language_prob, *made)
+    table = pa.Table.from_pylist([transcript_row(transcript, assignment)], schema=TRANSCRIPTS)
+    return table.to_pylist()[0]
+
+
+def fake_engine(_: ModelEntry) -> Engine:
+    return FakeEngine("cpu:0")

@@ -1,0 +1,169 @@
+"""The job on a real standalone cluster: a master and two workers on loopback, with made-up GPUs."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from nightly_fixtures import (
+    ROOT,
+    arguments,
+    broken_invariants,
+    clip,
+    current,
+    runs,
+    write_manifest,
+    write_registry,
+)
+
+GPUS = ("3", "5")
+"""An address a worker: numbers that nobody gets by counting."""
+N_RECORDINGS = 4
+
+
+@dataclass
+class Cluster:
+    master: str
+    home: str
+    workers: list[subprocess.Popen[bytes]]
+    folder: Path
+    environment: dict[str, str]
+
+
+def start(
+    command: list[str], cluster_folder: Path, name: str, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    with (cluster_folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=cluster_folder, env=environment)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_for(pattern: str, log: Path, timeout_s: float = 90) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not re.search(pattern, log.read_text()):
+        assert time.monotonic() < deadline, f"no {pattern!r} in {log.name}: {log.read_text()[-3000:]}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Each worker has one core and one GPU. Nothing but the Python path tells them of this project."""
+    import pyspark
+
+    folder, home = tmp_path_factory.mktemp("cluster"), str(Path(pyspark.__file__).parent)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environment |= {"SPARK_HOME": home, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    spark_class, port, web_port = f"{home}/bin/spark-class", free_port(), str(free_port())
+    deploy = "org.apache.spark.deploy"
+    with ExitStack() as running:
+        command = [spark_class, f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port)]
+        master = start([*command, "--webui-port", web_port], folder, "master", environment)
+        running.callback(master.wait)
+        running.callback(master.kill)
+        wait_for("Starting Spark master", folder / "master.log")
+        workers = []
+        for name, gpu in zip("ab", GPUS, strict=True):
+            script, properties = folder / f"gpus_{name}", folder / f"{name}.conf"
+            script.write_text(f'#!/bin/sh\necho \'{{"name": "gpu", "addresses": ["{gpu}"]}}\'\n')
+            script.chmod(0o755)
+            given = {"amount": 1, "discoveryScript": script}
+            lines = [f"spark.worker.resource.gpu.{key} {value}\n" for key, value in given.items()]
+            properties.write_text("".join(lines))
+            command = [spark_class, f"{deploy}.worker.Worker", "--host", "127.0.0.1", "-c", "1", "-m", "1g"]
+            command += ["-d", str(folder / name), "--webui-port", str(free_port())]
+            command += ["--properties-file", str(properties), f"spark://127.0.0.1:{port}"]
+            workers.append(start(command, folder, name, environment))
+            running.callback(workers[-1].wait)
+            running.callback(workers[-1].kill)
+        for name in "ab":
+            wait_for("Successfully registered with master", folder / f"{name}.log")
+        yield Cluster(f"spark://127.0.0.1:{port}", home, workers, folder, environment)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # gone meanwhile
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.cluster
+@pytest.mark.spark
+def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, tmp_path: Path) -> None:
+    for n in range(N_RECORDINGS):
+        clip(("call_caller_2", "call_agent_1")[n % 2], tmp_path / f"{n}.ogg")
+    rows = [{"uri": f"{n}.ogg", "recording_id": str(n)} for n in range(N_RECORDINGS)]
+    manifest = write_manifest(tmp_path / "m.jsonl", rows)
+    command = [str(ROOT / "scripts" / "submit"), "--master", cluster.master]
+    for key, value in {
+        "spark.executor.memory": "512m",
+        "spark.executor.resource.gpu.amount": "1",
+        "spark.task.resource.gpu.amount": "1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1",
+        "spark.ui.enabled": "false",
+    }.items():
+        command += ["--conf", f"{key}={value}"]
+    command += [str(ROOT / "jobs" / "nightly.py")]
+    command += arguments(
+        manifest, tmp_path / "out", write_registry(tmp_path), "--set=job.wave_audio_h=0.0015"
+    )
+    with start(command, tmp_path, "submit", cluster.environment) as job:
+        wait_for(r"\] [1-9] of 4 recordings", tmp_path / "submit.log", timeout_s=200)
+        (executor,) = children(cluster.workers[0].pid)
+        os.kill(executor, signal.SIGKILL)
+        assert job.wait(200) == 0, (tmp_path / "submit.log").read_text()[-5000:]
+    said = (tmp_path / "submit.log").read_text()
+    assert "4 = 4 published + 0 failed + 0 skipped" in said
+    assert len(said.splitlines()) < 60, "an operator reads this"
+    assert "Lost executor" in said and "\tat org.apache" not in said
+    assert len(current(tmp_path / "out", "transcripts")) == N_RECORDINGS
+    assert broken_invariants(tmp_path / "out") == []
+    (run,) = runs(tmp_path / "out")
+    assert run["n_waves"] == 2
+    assert dict(run["versions"])["devices"] == ",".join(f"cuda:{gpu}" for gpu in GPUS)
+    assert len(list(cluster.folder.glob("[ab]/app-*/*/code.zip"))) >= 2, "executors got the code as a zip"
+
+
+def test_submit_ships_the_code_and_passes_all_else_on(tmp_path: Path) -> None:
+    """With a spark-submit that only tells what it was given, and ends as a bad run does."""
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "spark-submit"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > args\nwhile [ "$1" != --py-files ]; do shift; done\n')
+    with fake.open("a") as script:
+        script.write("cp $2 copy.zip\nexit 1\n")
+    fake.chmod(0o755)
+    given = ["--master", "yarn", "jobs/nightly.py", "--set", "a b=c d", "--plan"]
+    environment = {**os.environ, "SPARK_HOME": str(tmp_path), "PYSPARK_PYTHON": sys.executable}
+    environment.pop("PYSPARK_DRIVER_PYTHON", None)
+    done = subprocess.run([ROOT / "scripts" / "submit", *given], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    passed = (tmp_path / "args").read_text().splitlines()
+    assert passed[-len(given) :] == given
+    assert not Path(passed[passed.index("--py-files") + 1]).exists(), "nothing is left behind"
+    (logging,) = [argument for argument in passed if "log4j2.configurationFile=file:///" in argument]
+    assert Path(logging.rpartition("file://")[2]).is_file()
+    with zipfile.ZipFile(tmp_path / "copy.zip") as archive:
+        names = set(archive.namelist())
+    wanted = {"transcribe/types.py", "transcribe/engines/fake.py", "udfs/segment.py", "jobs/nightly.py"}
+    assert wanted <= names and all(name.endswith(".py") for name in names)
