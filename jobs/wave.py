@@ -68,20 +68,22 @@ class WaveResult:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What the driver knows after segmentation."""
+    """What the driver knows after segmentation, without the recordings that have failed."""
 
-    duration_s: dict[str, float]  # of the recordings that were heard
+    duration_s: dict[str, float]
     chunks: list[Row]  # recording_id, channel, idx, speech_s, duration_s
-    failures: list[Failure]
-    task_s: float
 
 
 class Wave:
+    """Used once."""
+
     def __init__(self, context: RunContext, recordings: Sequence[Recording], number: str) -> None:
         self._context = context
         self._spark: SparkSession = context.spark
         self._recordings = {r.recording_id: r for r in recordings}
         self._number = number
+        self._failures: dict[str, Failure] = {}
+        self._result = WaveResult()
 
     def run(self) -> WaveResult:
         """Process and publish. Raises what Spark raises when a task has failed for good: then nothing of
@@ -90,25 +92,24 @@ class Wave:
         segmented = self._segmented().persist(StorageLevel.DISK_ONLY)
         try:
             heard = self._hear(segmented)
-            assignments, languages, failures = self._assign(segmented, heard)
+            assignments, languages = self._assign(segmented, heard)
             decoded = self._decoded(segmented, heard, assignments, languages)
             decoded.persist(StorageLevel.DISK_ONLY)
             try:
-                result = self._count(decoded)
-                result.failures += heard.failures + failures
-                failed = {f.recording_id for f in result.failures}
-                good = {id_: a for id_, a in assignments.items() if id_ not in failed}
+                self._count(decoded)
+                good = {id_: a for id_, a in assignments.items() if id_ not in self._failures}
                 files = self._write(segmented, decoded, good)
                 self._publish(files, set(good))
             finally:
                 decoded.unpersist()
         finally:
             segmented.unpersist()
+        result = self._result
         result.published = sorted(good)
+        result.failures = list(self._failures.values())
         result.audio_s = sum(heard.duration_s[id_] for id_ in good)
         result.speech_s = sum(c.speech_s for c in heard.chunks if c.recording_id in good)
         result.n_chunks = sum(c.recording_id in good for c in heard.chunks)
-        result.segment_task_s = heard.task_s
         return result
 
     def _segmented(self) -> DataFrame:
@@ -121,31 +122,31 @@ class Wave:
         columns = ["recording_id", "kind", "channel", "idx", "speech_s", "duration_s"]
         is_failure = F.col("kind") == "failure"
         rows = segmented.select(*columns, F.when(is_failure, F.col("payload")).alias("failure")).collect()
-        failures = {r.recording_id: parse(Failure, r.failure) for r in rows if r.kind == "failure"}
-        heard = {r.recording_id: r.duration_s for r in rows if r.kind == "heard"}
-        chunks = [r for r in rows if r.kind == "chunk" and r.recording_id not in failures]
+        self._failures.update(
+            (r.recording_id, parse(Failure, r.failure)) for r in rows if r.kind == "failure"
+        )
+        good = [r for r in rows if r.recording_id not in self._failures]
+        heard = _Heard(
+            {r.recording_id: r.duration_s for r in good if r.kind == "heard"},
+            [r for r in good if r.kind == "chunk"],
+        )
+        self._result.segment_task_s = sum(r.duration_s for r in rows if r.kind == "stats")
         self._context.progress.wave_heard(
-            self._number, sum(heard.values()), sum(chunk.duration_s for chunk in chunks)
+            self._number, sum(heard.duration_s.values()), sum(chunk.duration_s for chunk in heard.chunks)
         )
-        return _Heard(
-            {id_: s for id_, s in heard.items() if id_ not in failures},
-            chunks,
-            list(failures.values()),
-            sum(r.duration_s for r in rows if r.kind == "stats"),
-        )
+        return heard
 
     def _assign(
         self, segmented: DataFrame, heard: _Heard
-    ) -> tuple[dict[str, Assignment], dict[Channel, str], list[Failure]]:
-        """Language and model of each recording; the language of each channel; what cannot be routed."""
+    ) -> tuple[dict[str, Assignment], dict[Channel, str]]:
+        """Language and model of each recording; the language of each channel."""
         voted = self._vote(segmented, heard)
         chunks_of: dict[str, list[Row]] = defaultdict(list)
         for chunk in heard.chunks:
             chunks_of[chunk.recording_id].append(chunk)
         assignments: dict[str, Assignment] = {}
         languages: dict[Channel, str] = {}
-        failures: list[Failure] = []
-        for id_ in heard.duration_s:
+        for id_ in (id_ for id_ in heard.duration_s if id_ not in self._failures):
             recording = self._recordings[id_]
             spoken = language.speech_by_channel((c.channel, c.speech_s) for c in chunks_of[id_])
             of_channel, code, prob = language.decide(
@@ -153,11 +154,11 @@ class Wave:
             )
             assigned = self._context.assign(recording, code, prob)
             if isinstance(assigned, Failure):
-                failures.append(assigned)
+                self._failures[id_] = assigned
             else:
                 assignments[id_] = assigned
                 languages.update({(id_, channel): code for channel, code in of_channel.items()})
-        return assignments, languages, failures
+        return assignments, languages
 
     def _vote(self, segmented: DataFrame, heard: _Heard) -> dict[str, dict[int, tuple[str, float]]]:
         """Language and probability of every channel whose recording has no usable hint."""
@@ -174,10 +175,10 @@ class Wave:
         voted: dict[str, dict[int, tuple[str, float]]] = defaultdict(dict)
         if not chosen:
             return voted
-        ballot = small_frame(self._spark, chosen, PLACE)
+        voters = small_frame(self._spark, chosen, PLACE)
         n_tasks = min(len(chosen), 2 * self._spark.sparkContext.defaultParallelism)
         chunks = segmented.where("kind = 'chunk'").join(
-            F.broadcast(ballot), ["recording_id", "channel", "idx"]
+            F.broadcast(voters), ["recording_id", "channel", "idx"]
         )
         chunks = chunks.withColumns({"model": F.lit(config.model), "language": F.lit("")})
         identified = chunks.repartition(n_tasks).mapInPandas(
@@ -185,7 +186,13 @@ class Wave:
         )
         votes: dict[Channel, list[tuple[LanguageScores, float]]] = defaultdict(list)
         for row in sorted(identified.collect(), key=lambda r: (r.recording_id, r.channel, r.idx)):
-            votes[row.recording_id, row.channel].append((parse(LanguageScores, row.payload), row.speech_s))
+            if row.kind == "scores":
+                ballot = parse(LanguageScores, row.payload), row.speech_s
+                votes[row.recording_id, row.channel].append(ballot)
+            elif row.kind == "failure":
+                self._failures[row.recording_id] = parse(Failure, row.payload)
+            else:
+                self._add_cost(json.loads(row.payload))
         for (id_, channel), ballots in votes.items():
             voted[id_][channel] = language.vote(ballots, config)
         return voted
@@ -226,26 +233,27 @@ class Wave:
             .mapInPandas(transcribe(entries, config, self._context.progress.decoded_s), DECODED)
         )
 
-    def _count(self, decoded: DataFrame) -> WaveResult:
+    def _count(self, decoded: DataFrame) -> None:
         """Run inference; count verdicts and costs."""
-        result = WaveResult()
         is_text = F.col("kind").isin("failure", "stats")
         rows = decoded.select("kind", "status", F.when(is_text, F.col("payload")).alias("payload")).collect()
+        result = self._result
         for row in rows:
             result.n_repaired += row.status == "repaired"
             result.n_rejected += row.status == "rejected"
             if row.kind == "failure":
-                result.failures.append(parse(Failure, row.payload))
+                failure = parse(Failure, row.payload)
+                self._failures[failure.recording_id] = failure
             elif row.kind == "stats":
                 stats = json.loads(row.payload)
-                result.transcribe_task_s += stats["task_s"] - stats["load_s"]
-                result.model_load_s += stats["load_s"]
+                self._add_cost(stats)
                 result.encoded_s += stats["encoded_s"]
                 result.chunk_audio_s += stats["audio_s"]
                 result.devices.add(stats["device"])
-        unique = {failure.recording_id: failure for failure in result.failures}
-        result.failures = list(unique.values())
-        return result
+
+    def _add_cost(self, stats: dict[str, float]) -> None:
+        self._result.transcribe_task_s += stats["task_s"] - stats["load_s"]
+        self._result.model_load_s += stats["load_s"]
 
     def _write(
         self, segmented: DataFrame, decoded: DataFrame, assignments: dict[str, Assignment]

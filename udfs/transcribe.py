@@ -27,8 +27,8 @@ from transcribe.types import Chunk, Decoded
 
 from .worker import engine_for
 
-IDENTIFIED = "recording_id string, channel int, idx int, speech_s double, payload string"
-"""payload: LanguageScores of one chunk."""
+IDENTIFIED = "recording_id string, kind string, channel int, idx int, speech_s double, payload string"
+"""kind: scores (payload LanguageScores of one chunk), failure (Failure) or stats (JSON)."""
 
 DECODED = "recording_id string, kind string, status string, payload string"
 """kind: decoded (payload Decoded; status of its verdict), failure (Failure) or stats (JSON)."""
@@ -39,23 +39,34 @@ Frames = Iterator[pd.DataFrame]
 
 
 def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
-    """For ``mapInPandas``: chunk rows with ``model`` (``entry``) → language scores, one row a chunk."""
+    """For ``mapInPandas``: chunk rows with ``model`` (``entry``) → IDENTIFIED rows, and one of stats."""
 
     def run(frames: Frames) -> Frames:
+        started = time.perf_counter()
         for jobs in _gathered(frames):
-            engine, _ = engine_for(entry, config)
-            scores = engine.identify_language([job.audio for job, _ in jobs])
-            yield pd.DataFrame(
-                {
-                    "recording_id": [job.chunk.recording_id for job, _ in jobs],
-                    "channel": [job.chunk.channel for job, _ in jobs],
-                    "idx": [job.chunk.index for job, _ in jobs],
-                    "speech_s": [job.chunk.speech_s for job, _ in jobs],
-                    "payload": [dump(score) for score in scores],
-                }
-            )
+            engine, loaded = engine_for(entry, config)
+            rows = _identify([job for job, _ in jobs], engine)
+            stats = {
+                "load_s": engine.stats.load_s if loaded else 0.0,
+                "task_s": time.perf_counter() - started,
+            }
+            started = time.perf_counter()
+            rows.append(("", "stats", -1, -1, 0.0, json.dumps(stats)))
+            yield pd.DataFrame.from_records(rows, columns=_names(IDENTIFIED))
 
     return run
+
+
+def _identify(jobs: list[Job], engine: Engine) -> list[tuple[Any, ...]]:
+    try:
+        scores = [dump(found) for found in engine.identify_language([job.audio for job in jobs])]
+    except Exception as error:
+        if len(jobs) > 1:  # one chunk may be the culprit: the others must not go down with it
+            return [row for job in jobs for row in _identify([job], engine)]
+        id_ = jobs[0].chunk.recording_id
+        return [(id_, "failure", -1, -1, 0.0, dump(failure(id_, error, "transcribe")))]
+    places = [(job.chunk.recording_id, "scores", job.chunk.channel, job.chunk.index) for job in jobs]
+    return [(*place, job.chunk.speech_s, text) for place, job, text in zip(places, jobs, scores, strict=True)]
 
 
 def transcribe(
@@ -119,7 +130,9 @@ def _decoded_row(decoded: Decoded) -> tuple[Any, ...]:
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    frame: pd.DataFrame = pd.DataFrame.from_records(
-        rows, columns=["recording_id", "kind", "status", "payload"]
-    )
+    frame: pd.DataFrame = pd.DataFrame.from_records(rows, columns=_names(DECODED))
     return frame
+
+
+def _names(ddl: str) -> list[str]:
+    return [column.split()[0] for column in ddl.split(", ")]
