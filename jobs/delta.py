@@ -24,6 +24,8 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
+from pyarrow import fs
+from pyarrow.dataset import Dataset
 
 from transcribe.errors import PublishError
 from transcribe.s3 import S3Options, is_s3
@@ -38,6 +40,16 @@ MARK_RETENTION = "interval 90 days"
 
 REWRITE_ROWS = 512
 """Rows held in memory while a file is written again."""
+
+
+def dataset(table: DeltaTable, uri: str, s3: S3Options) -> Dataset:
+    """The rows of the table at ``uri``, read through pyarrow's own file system.
+
+    delta-rs's (the default of ``to_pyarrow_dataset``) is called back from threads that are still there when
+    Python ends: then most processes that used it abort with exit code 134, though their work is done.
+    """
+    filesystem, root = table_filesystem(uri, s3)
+    return table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, filesystem))
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class KeyedTable:
             table = self._existing()
             if table is None:
                 return pa.schema([self.schema.field(name) for name in columns]).empty_table()
-            return table.to_pyarrow_dataset().to_table(columns=columns, filter=_has_id(ids))
+            return dataset(table, self.uri, self.s3).to_table(columns=columns, filter=_has_id(ids))
 
     def live_files(self) -> list[str]:
         """Absolute paths or s3:// uris of the current version's files."""
@@ -154,7 +166,7 @@ class KeyedTable:
         """Removes the files that hold rows of ``ids``; what else they hold comes back in new files."""
         if not ids:
             return [], []
-        scanner = table.to_pyarrow_dataset().scanner(columns=["__filename"], filter=_has_id(ids))
+        scanner = dataset(table, self.uri, self.s3).scanner(columns=["__filename"], filter=_has_id(ids))
         touched = set(scanner.to_table()["__filename"].to_pylist())
         survivors: list[WrittenFile] = []
         removed: list[RemoveAction] = []

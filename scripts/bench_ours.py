@@ -125,7 +125,7 @@ def spark(job: Job) -> Loaded:
         started = time.perf_counter()
         report = nightly.run(opened, input=str(manifest), output=str(folder / "out"), overrides=settings)
         run_s = time.perf_counter() - started
-        published = report.tables.transcripts.open().to_pyarrow_table(columns=["recording_id", "text"])
+        published = report.tables.transcripts.rows(["recording_id", "text"])
         result = report.result
         return Answers(
             {row["recording_id"]: row["text"] for row in published.to_pylist()},

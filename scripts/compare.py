@@ -19,12 +19,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from compare_markdown import render
+from deltalake import DeltaTable
 from peers import Answer, Pipeline
 
+from jobs.delta import dataset
 from transcribe.evaluate.reference import Reference, load
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
 from transcribe.evaluate.word_error import ErrorCount, count_errors, tokens
 from transcribe.registry import Registry, fetch
+from transcribe.s3 import S3Options
 
 GROUPS: dict[str, Callable[[Reference], bool]] = {
     "over all": lambda reference: not reference.loose,
@@ -45,14 +48,16 @@ class System:
     wall_holds: str  # what the time is the time of
 
 
+def _table(uri: str) -> list[dict]:
+    return dataset(DeltaTable(uri), uri, S3Options()).to_table().to_pylist()
+
+
 def published(output: str, references: list[Reference]) -> System:
     """The current rows of a finished job, matched to references by recording_id or by the uri's file name."""
-    from deltalake import DeltaTable
-
     files = {reference.file for reference in references}
 
     def rows(table: str) -> list[tuple[str, dict]]:
-        found = DeltaTable(f"{output}/{table}").to_pyarrow_table().to_pylist()
+        found = _table(f"{output}/{table}")
         return [
             (row["recording_id"] if row["recording_id"] in files else row["uri"].rsplit("/", 1)[-1], row)
             for row in found
@@ -72,7 +77,7 @@ def published(output: str, references: list[Reference]) -> System:
     if DeltaTable.is_deltatable(f"{output}/failures"):
         for file, row in rows("failures"):
             answers[file] = Answer(error=f"{row['error']}: {row['message']}")
-    runs = DeltaTable(f"{output}/runs").to_pyarrow_table().to_pylist()
+    runs = _table(f"{output}/runs")
     ran = [row for row in runs if row["run_id"] in run_ids]
     audio_s, wall_s = sum(row["audio_s"] for row in ran), sum(row["wall_s"] for row in ran)
     holds = "the whole job: planning, all stages, model load and publishing, without the session's start"

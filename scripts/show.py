@@ -9,6 +9,9 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from jobs.delta import dataset
+from transcribe.s3 import S3Options
+
 QUERIES = """
 How to query (any Delta reader will do):
   pandas  from deltalake import DeltaTable
@@ -21,7 +24,9 @@ How to query (any Delta reader will do):
 
 def rows(table: Path) -> list[dict[str, Any]]:
     """The table's current rows; none when it does not exist yet."""
-    return DeltaTable(str(table)).to_pyarrow_table().to_pylist() if table.exists() else []
+    if not table.exists():
+        return []
+    return dataset(DeltaTable(str(table)), str(table), S3Options()).to_table().to_pylist()
 
 
 def clock(seconds: float) -> str:

@@ -19,7 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 import verify_rows
 from deltalake import DeltaTable
+from pyarrow.dataset import Dataset
 
+from jobs.delta import dataset
+from transcribe.s3 import S3Options
 from udfs import schemas
 
 SCHEMAS = {"transcripts": schemas.TRANSCRIPTS, "failures": schemas.FAILURES, "runs": schemas.RUNS}
@@ -59,7 +62,11 @@ def verify(output: str, manifest: Path | None = None) -> list[Check]:
 
 
 def _rows(tables: dict[str, DeltaTable], name: str, columns: list[str] | None = None) -> list[dict]:
-    return tables[name].to_pyarrow_table(columns=columns).to_pylist() if name in tables else []
+    return _dataset(tables[name]).to_table(columns).to_pylist() if name in tables else []
+
+
+def _dataset(table: DeltaTable) -> Dataset:
+    return dataset(table, table.table_uri.removeprefix("file://"), S3Options())
 
 
 def _columns(tables: dict[str, DeltaTable]) -> Check:
@@ -94,7 +101,7 @@ def _row_checks(table: DeltaTable) -> list[Check]:
     """The checks that need one row at a time, in one pass over the table."""
     complete = Check("nothing is null but the service")
     checks = {name: Check(name) for name in verify_rows.CHECKS}
-    for batch in table.to_pyarrow_dataset().to_batches(batch_size=64):
+    for batch in _dataset(table).to_batches(batch_size=64):
         for row in batch.to_pylist():
             nulls = [f"{row['recording_id']}: {where} is null" for where in verify_rows.nulls(row)]
             complete.n_checked += 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -393,3 +395,14 @@ def test_spark_executors_write_what_the_driver_commits(spark: Any, tables: Table
     for file in tables.transcripts.live_files():
         written_schema = pq.ParquetFile(file).schema_arrow
         assert written_schema.field("created_at").type == TRANSCRIPTS.field("created_at").type
+
+
+def test_a_process_that_read_a_table_ends_well(tmp_path: Path):
+    """Through delta-rs's file system it would abort at its end, more often than not."""
+    script = (
+        "import sys; from jobs.tables import Tables; from transcribe.s3 import S3Options\n"
+        "t = Tables(sys.argv[1], S3Options()); t.create(); t.record_run({'run_id': 'r'})\n"
+        "assert t.runs.rows(['run_id']).num_rows == 1"
+    )
+    for n in range(4):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / str(n))], check=True)
