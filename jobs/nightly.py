@@ -36,7 +36,8 @@ from transcribe import registry as models
 from transcribe.config import Config
 from transcribe.errors import ConfigError, PublishError
 from transcribe.registry import Registry
-from transcribe.storage import S3Options
+from transcribe.s3 import is_s3
+from transcribe.storage import S3Options, local_path
 
 
 def run(
@@ -66,6 +67,7 @@ def run(
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     asked = inputs.read(input, config, s3)
     tables = Tables(output, s3)
+    _check_apart(input, output, tables.root)
     todo = plan.make(asked, tables, registry, config)
     if todo.todo and spark is None:
         spark = session.open(config)
@@ -96,6 +98,13 @@ def _checked_registry(config: Config) -> Registry:
                 key, name, f"not in the registry; use one of: {', '.join(sorted(registry.models))}"
             )
     return registry
+
+
+def _check_apart(input: str, output: str, root: str) -> None:
+    """All files of a folder are taken for recordings: the tables must not be among them."""
+    folder = input.rstrip("/") if is_s3(input) else str(local_path(input))
+    if not input.lower().endswith(inputs.MANIFEST_SUFFIXES) and f"{root}/".startswith(f"{folder}/"):
+        raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
 
 
 def _carry_out(report: Report, config: Config, registry: Registry, s3: S3Options) -> None:
@@ -156,10 +165,10 @@ def _work(report: Report, config: Config, registry: Registry, s3: S3Options) -> 
 
 def _fetch_models(todo: plan.Plan, registry: Registry, config: Config) -> None:
     """Before any wave: missing weights end the run now, not on an executor."""
-    names = {config.model} if config.model else {registry.default, *(r.model for r in registry.routes)}
-    if any(recording.language is None for recording in todo.todo.values()):
-        names.add(config.language.model)
-    for name in sorted(filter(None, names)):
+    names: set[str] = set()
+    for recording in todo.todo.values():
+        names |= plan.possible_models(recording, registry, config)
+    for name in sorted(names):
         entry = registry.get(name)
         if entry.files:
             models.fetch(entry)

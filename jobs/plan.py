@@ -113,13 +113,16 @@ def make(inputs: Inputs, tables: Tables, registry: Registry, config: Config) -> 
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
 
     @cache
-    def print_of(language: str | None, region: str, service: str | None, channels: str) -> str:
-        return _fingerprint(language, region, service, channels, registry, config)
+    def fingerprint_of(models: frozenset[str], language: str | None, channels: str) -> str:
+        entries = [registry.get(name) for name in sorted(models)]
+        revisions = ",".join(f"{entry.name}@{entry.revision}/{entry.engine}" for entry in entries)
+        return fingerprint(config, revisions, language, channels)
 
     plan = Plan(unplannable=inputs.unplannable)
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     for id_, recording in inputs.recordings.items():
-        fingerprint_ = print_of(recording.language, recording.region, recording.service, recording.channels)
+        models = possible_models(recording, registry, config)
+        fingerprint_ = fingerprint_of(models, recording.language, recording.channels)
         state = {"source_version": recording.source_version, "fingerprint": fingerprint_}
         placed = {**state, "region": recording.region, "service": recording.service}
         transcript, failure = transcripts.get(id_), failures.get(id_)
@@ -137,22 +140,13 @@ def make(inputs: Inputs, tables: Tables, registry: Registry, config: Config) -> 
     return plan
 
 
-def _fingerprint(
-    language: str | None, region: str, service: str | None, channels: str, registry: Registry, config: Config
-) -> str:
-    """The hash that says whether a transcript is up to date. Without a language hint any route may
-    be taken, so all of them count."""
-    if config.model:
-        names = {config.model}
-    elif language:
-        names = {registry.route(language, region, service)}
-    else:
-        names = {registry.default, *(route.model for route in registry.routes)}
-    if not language:
-        names.add(config.language.model)
-    entries = [registry.get(name) for name in sorted(names)]
-    models = ",".join(f"{entry.name}@{entry.revision}/{entry.engine}" for entry in entries)
-    return fingerprint(config, models, language, channels)
+def possible_models(recording: Recording, registry: Registry, config: Config) -> frozenset[str]:
+    """Names of the models that may have a part in the transcript: all of them, while its language is open."""
+    hint = registry.usable_hint(recording, config.model)
+    if hint:
+        return frozenset({registry.model_name(recording, hint, config.model)})
+    routed = {config.model} if config.model else {registry.default, *(r.model for r in registry.routes)}
+    return frozenset({config.language.model, *routed})
 
 
 def probe(plan: Plan, spark: SparkSession, config: Config, s3: S3Options) -> None:

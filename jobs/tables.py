@@ -37,6 +37,7 @@ class Tables:
             raise ConfigError("--output", output_uri, error.next_step) from None
         if "%" in root:
             raise ConfigError("--output", output_uri, "choose a path without %: Delta takes it for an escape")
+        self.root = root
         partitions = list(TRANSCRIPT_PARTITIONS)
         one = "One current transcript per recording"
         self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)

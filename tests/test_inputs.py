@@ -15,7 +15,7 @@ from nightly_fixtures import arguments, write_manifest, write_registry
 
 from jobs import inputs, nightly, session
 from transcribe import config as configuration
-from transcribe.errors import ManifestError
+from transcribe.errors import ConfigError, ManifestError
 from transcribe.storage import S3Options
 
 
@@ -234,6 +234,23 @@ def test_wrong_settings_end_with_2_before_anything_is_done(
     assert message.startswith("configuration: ") and message.count("\n") == 1
     assert all(part in message for part in said), message
     assert not output.exists()
+
+
+def test_tables_among_the_recordings_are_refused(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = write_registry(calls.parent)
+    for output in (calls, calls / "night" / "out"):
+        assert nightly.main(arguments(calls, output, registry)) == 2
+        assert f"--output = '{output}': lies inside --input" in capsys.readouterr().err
+    apart = [
+        (calls.parent / "calls-out", calls),
+        (calls / "out", calls / "*.wav"),
+        (calls / "out", calls / "m.csv"),
+    ]
+    for output, source in apart:
+        nightly._check_apart(str(source), str(output), str(output))
+    with pytest.raises(ConfigError):
+        nightly._check_apart("s3://b/calls/", "s3://b/calls/out", "s3://b/calls/out")
+    nightly._check_apart("s3://b/calls/", "s3://b/calls-out", "s3://b/calls-out")
 
 
 def test_the_manifests_rows_reach_the_message(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,22 @@ def test_a_new_route_concerns_only_what_may_take_it(
     assert list(make(tables, routed, *three).todo) == ["de", "any"]
 
 
+def test_a_hint_that_its_model_does_not_speak_leaves_all_models_possible(
+    registry: Registry, tmp_path: Path
+) -> None:
+    def models(language: str | None, **overrides: Any) -> set[str]:
+        return set(plan.possible_models(recording("a", language=language), few, config(**overrides)))
+
+    few = change(registry, "routes: []", "routes: [{language: de, model: weightless}]", tmp_path)
+    assert (models("en"), models("de")) == ({"fake"}, {"weightless"})
+    assert models(None) == {"fake", "weightless"}
+    assert models(None, model="weightless") == {"fake", "weightless"}, "one of them to identify the language"
+    anything = 'ctranslate2, revision: "1", multilingual: true, languages: '
+    english = change(registry, f"{anything}null", f"{anything}[en]", tmp_path)
+    other = recording("a", language="fr")
+    assert plan.possible_models(other, english, config(model="weightless")) == {"fake", "weightless"}
+
+
 def test_a_permanent_failure_is_given_up_until_something_changes(tables: Tables, registry: Registry) -> None:
     fail(tables, make(tables, registry, recording("a")), "a", retryable=False)
     assert list(make(tables, registry, recording("a")).given_up) == ["a"]

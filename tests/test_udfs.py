@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from nightly_fixtures import write_registry
 
+from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import InferenceError
@@ -120,6 +121,18 @@ def test_a_model_is_loaded_once_and_its_loading_counted_once(touchy: None, entry
     stage = bridge.transcribe({"fake": entry}, Config(), Counter())  # type: ignore[arg-type]
     second = pd.concat(stage(iter([chunks("a"), chunks("c")])))
     assert (load_s(first), load_s(second)) == ([7.0], [0.0])
+
+
+def test_other_settings_put_the_former_engines_away(
+    entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_engines", {})
+    one, other = (configuration.load([], {"decode.beam_size": size}) for size in (1, 2))
+    first, loaded = worker.engine_for(entry, one)
+    assert loaded and worker.engine_for(entry, one) == (first, False)
+    second, loaded = worker.engine_for(entry, other)
+    assert loaded and second is not first
+    assert list(worker._engines.values()) == [second]
 
 
 def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: ModelEntry) -> None:

@@ -11,15 +11,18 @@ from transcribe.config import Config
 from transcribe.engines.base import Engine
 from transcribe.registry import ModelEntry
 
-_engines: dict[str, Engine] = {}
+_engines: dict[tuple[str, ...], Engine] = {}  # settings first
 
 
 def engine_for(entry: ModelEntry, config: Config) -> tuple[Engine, bool]:
     """The engine of a model under these settings and whether it was loaded just now."""
     device, index = assigned_device(config)
-    key = f"{entry.name} {entry.revision} {device}:{index} {config.decode.model_dump_json()}"
+    settings = config.decode.model_dump_json()
+    key = (settings, entry.name, entry.revision, f"{device}:{index}")
     if key in _engines:
         return _engines[key], False
+    for other in [other for other in _engines if other[0] != settings]:  # of a former run
+        del _engines[other]
     model_dir = registry.fetch(entry) if entry.files else Path()
     _engines[key] = engines.load(
         entry.engine, model_dir, config, device=device, device_index=index, threads=task_threads(config)
