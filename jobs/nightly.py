@@ -136,13 +136,16 @@ def _work(report: Report, config: Config, registry: Registry, s3: S3Options) -> 
     todo = report.plan
     if todo.outlived:
         report.tables.record_failures([], todo.outlived)
-    ledger.record(report, WaveResult(failures=todo.hopeless()))
+    hopeless = todo.hopeless()
+    ledger.record(report, WaveResult(failures=hopeless))
     waves = list(todo.waves(config))
     if not waves or report.spark is None:
         return
     _fetch_models(todo, registry, config)
-    n_todo = sum(map(len, waves))
-    progress = Progress(report.spark, config.job.progress_s, n_todo, todo.audio_s)
+    n_tried = len(hopeless) + sum(map(len, waves))
+    progress = Progress(report.spark, config.job.progress_s, n_tried, todo.audio_s)
+    if hopeless:
+        progress.done(0, len(hopeless), 0.0)
     with progress, interruptible(report.spark):
         context = RunContext(
             report.run_id,

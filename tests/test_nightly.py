@@ -213,8 +213,8 @@ def test_waves_and_tasks_do_not_show_in_the_result(
     report = nightly.run(spark, input=str(night.manifest), output=str(tmp_path), region="eu", overrides=small)
     assert report.n_waves == 2
     assert content(tmp_path) == content(night.output)
-    (last,) = [line for line in capsys.readouterr().err.splitlines() if "5 of 5 recordings" in line]
-    assert "0.01 of 0.01 h of audio, 1 failed, RTFx" in last
+    (last,) = [line for line in capsys.readouterr().err.splitlines() if "10 of 10 recordings" in line]
+    assert "0.01 of 0.01 h of audio, 6 failed, RTFx" in last
 
 
 def test_the_plan_is_printed_and_nothing_is_done(
