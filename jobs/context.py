@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from jobs.plan import Plan
 from jobs.progress import Progress
 from jobs.tables import Tables
+from transcribe.chinese import script_of
 from transcribe.config import Config
 from transcribe.errors import failure
 from transcribe.language import LanguageError
@@ -50,4 +51,5 @@ class RunContext:
             self.plan.fingerprints[recording.recording_id],
             self.run_id,
             self.started_at,
+            script_of(recording, self.config.language.chinese_script),
         )

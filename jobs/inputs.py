@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transcribe.chinese import wants_traditional
 from transcribe.config import Config
 from transcribe.errors import ManifestError, RecordingError, StorageError, failure
 from transcribe.language import normalize_hint
@@ -205,6 +206,7 @@ def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str
             language=normalize_hint(row.language),
             service=row.service,
             channels=_channels(row.channels or "auto"),
+            traditional=wants_traditional(row.language),
         )
     except RecordingError as error:
         return failure(_written(row.id), error, "plan")

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench_job import Answers, File, Job, Loaded
@@ -18,6 +19,7 @@ from bench_job import Answers, File, Job, Loaded
 from transcribe import config as configuration
 from transcribe import engines, language
 from transcribe import registry as models
+from transcribe.chinese import in_script, script_of, wants_traditional
 from transcribe.config import Config
 from transcribe.decoding import Decoder
 from transcribe.decoding import Job as ChunkJob
@@ -43,6 +45,7 @@ def library(job: Job) -> Loaded:
         work: list[ChunkJob] = []
         for file in files:
             recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
+            recording = replace(recording, traditional=wants_traditional(file.language))
             try:
                 *chunks, last = listen(recording, Path(file.path), config)
             except RecordingError as error:
@@ -59,7 +62,8 @@ def library(job: Job) -> Loaded:
             of_recording[result.chunk.recording_id].append(result)
         for id_, (recording, last) in heard.items():
             _, code, prob = decided[id_]
-            answers.texts[id_] = merge(recording, last, of_recording[id_], code, prob).text
+            script = script_of(recording, config.language.chinese_script)
+            answers.texts[id_] = merge(recording, last, in_script(of_recording[id_], script), code, prob).text
         status = Counter(result.verdict.status for result in decoded)
         answers.details = {
             "n_chunks": len(work),

@@ -14,8 +14,9 @@ from transcribe.s3 import S3Options
 
 QUERIES = """
 How to query (any Delta reader will do):
-  pandas  from deltalake import DeltaTable
-          DeltaTable('{output}/transcripts').to_pandas()[['recording_id', 'language', 'text']]
+  pandas  import pyarrow.fs as fs; from deltalake import DeltaTable
+          files = fs.SubTreeFileSystem('{output}/transcripts', fs.LocalFileSystem())
+          DeltaTable('{output}/transcripts').to_pandas(filesystem=files)[['recording_id', 'language', 'text']]
   DuckDB  INSTALL delta; LOAD delta;
           SELECT language, count(*), sum(duration_s) FROM delta_scan('{output}/transcripts') GROUP BY 1;
   Spark   from jobs.tables import Tables; from transcribe.s3 import S3Options

@@ -146,7 +146,7 @@ def without_spark(row: dict[str, Any], path: Path, config: Config, load_engine: 
     models = Registry.load(resolve(config.models))
     transcript = transcribe_recording(recording, path, config, models, load_engine)
     made = [row[key] for key in ("model", "model_revision", "engine", "fingerprint", "run_id", "created_at")]
-    assignment = Assignment(recording, transcript.language, transcript.language_prob, *made)
+    assignment = Assignment(recording, transcript.language, transcript.language_prob, *made, "simplified")
     table = pa.Table.from_pylist([transcript_row(transcript, assignment)], schema=TRANSCRIPTS)
     return table.to_pylist()[0]
 

@@ -20,6 +20,7 @@ from transcribe.engines.base import EngineStats
 from transcribe.guards import compression_ratio
 from transcribe.types import (
     SAMPLE_RATE,
+    Candidate,
     Chunk,
     ChunkAudio,
     Decoded,
@@ -97,6 +98,41 @@ def test_a_suspect_is_decoded_again_with_full_context_and_the_others_are_left_al
     assert [d.hypothesis.text for d in results] == ["we will call you back on Monday"] * 3
     again = [(audio.chunk_id, options.beam_size) for audio, options in engine.asked if options.full_context]
     assert again == [("r/0/1", 5)]
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"), [("rol de llamadas", 1), ("something else", 0), ("no, " * 40, 0)]
+)
+def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(second, kept):
+    texts = ["roll de llamadas", second]
+
+    class Unsure(ScriptedEngine):
+        def transcribe(self, chunks, options):
+            found = super().transcribe(chunks, options)
+            text = texts[options.full_context]
+            rivals = (Candidate(text, -0.5), Candidate("rol de llamadas", -0.55))
+            ratio = compression_ratio(text)
+            return [
+                replace(h, text=text, avg_logprob=-0.5, compression_ratio=ratio, candidates=rivals)
+                for h in found
+            ]
+
+    engine = Unsure(lambda *_: GOOD)
+    (decoded,) = Decoder(engine, load()).decode([job(n_segments=1)])
+    assert [options.full_context for _, options in engine.asked] == [False, True]
+    assert decoded.hypothesis.text == texts[kept] and not decoded.hypothesis.candidates
+    assert str(decoded.verdict) == "ok" and decoded.attempts == 2
+
+
+@pytest.mark.parametrize(
+    "setting", ["guards.repair=false", "guards.unsure_logprob=-0.6", "decode.full_context=true"]
+)
+def test_nobody_is_asked_twice_when(setting):
+    engine = ScriptedEngine(lambda *_: GOOD)
+    scripted = engine.transcribe
+    engine.transcribe = lambda *a: [replace(h, avg_logprob=-0.5) for h in scripted(*a)]  # type: ignore[method-assign]
+    (decoded,) = Decoder(engine, load(overrides=[setting])).decode([job()])
+    assert decoded.attempts == len(engine.asked) == 1 and str(decoded.verdict) == "ok"
 
 
 def test_what_full_context_cannot_repair_is_decoded_in_parts():

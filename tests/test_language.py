@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.chinese import in_script
+from transcribe.chinese import in_script, script_of, wants_traditional
 from transcribe.config import LanguageConfig
 from transcribe.language import (
     LanguageError,
@@ -17,7 +17,16 @@ from transcribe.language import (
     speech_by_channel,
     vote,
 )
-from transcribe.types import Hypothesis, HypothesisWord, LanguageScores
+from transcribe.types import (
+    Chunk,
+    Decoded,
+    Hypothesis,
+    HypothesisWord,
+    LanguageScores,
+    Piece,
+    Recording,
+    Verdict,
+)
 
 CONFIG = LanguageConfig()
 
@@ -113,13 +122,31 @@ def test_without_speech_there_is_no_language():
     }
 
 
-def chinese(text: str, language: str = "zh") -> Hypothesis:
+def chinese(text: str, language: str = "zh") -> Decoded:
     words = tuple(HypothesisWord(c, k, k + 1, 0.5) for k, c in enumerate(text))
-    return Hypothesis(text, language, words, -0.2, 0.0, 1.0)
+    chunk = Chunk("r", 0, 0, (Piece(0.0, 0.0, 4.0),), ())
+    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0, 1.0), Verdict("ok"))
 
 
 def test_chinese_comes_in_one_script():
-    assert in_script(chinese("電话號码"), "simplified") == chinese("电话号码")
-    assert in_script(chinese("电话号码"), "traditional") == chinese("電話號碼")
-    assert in_script(chinese("電话號码"), "as_heard") == chinese("電话號码")
-    assert in_script(chinese("電話", "ja"), "simplified") == chinese("電話", "ja")
+    assert in_script([chinese("電话號码")], "simplified") == [chinese("电话号码")]
+    assert in_script([chinese("电话号码")], "traditional") == [chinese("電話號碼")]
+    assert in_script([chinese("電话號码")], "as_heard") == [chinese("電话號码")]
+    assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
+    mixed = [chinese("電話", "ja"), chinese("電話")]
+    assert in_script(mixed, "simplified") == [chinese("電話", "ja"), chinese("电话")]
+
+
+@pytest.mark.parametrize(
+    ("hint", "script"),
+    [
+        *((hint, "traditional") for hint in ("yue", "zh-TW", "zh_HK", "zh-Hant-SG")),
+        *((hint, "simplified") for hint in ("zh", "zh-CN", "en-HK", "", None)),
+    ],
+)
+def test_the_hint_tells_the_script(hint, script):
+    recording = Recording("r", "r", "1", "eu", "2026-01-01", traditional=wants_traditional(hint))
+    assert script_of(recording, "auto") == script
+    assert (
+        script_of(recording, "simplified") == "simplified" and script_of(recording, "as_heard") == "as_heard"
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import config as configuration
 from . import engines, registry
+from .chinese import wants_traditional
 from .config import Config
 from .engines.base import Engine
 from .errors import ConfigError, ModelError, RecordingError
@@ -39,6 +40,7 @@ def main() -> int:
     try:
         config = configuration.load(options.conf, options.set)
         models = Registry.load(registry.resolve(config.models))
+        options.traditional = wants_traditional(options.language)
         options.language = normalize_hint(options.language)
 
         @cache
@@ -72,6 +74,7 @@ def _transcribe(
             config.job.date or found.modified_date,
             options.language,
             channels=options.channels,
+            traditional=options.traditional,
         )
         with local_copy(file, s3) as path:
             transcript = transcribe_recording(

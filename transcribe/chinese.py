@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from .types import Hypothesis
+from .types import Decoded, Hypothesis, Recording
 
 CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
-"""Setting → OpenCC's conversion."""
+"""Script → OpenCC's conversion."""
+TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+"""Subtags of language hints for Traditional: a script, and regions that write it."""
 
 
-def in_script(hypothesis: Hypothesis, script: str) -> Hypothesis:
-    """A ``zh`` hypothesis in ``script`` (simplified, traditional or as_heard); any other as it is."""
-    if hypothesis.language != "zh" or script == "as_heard":
-        return hypothesis
-    converter = _converter(CONVERSIONS[script])
-    words = tuple(replace(word, text=converter.convert(word.text)) for word in hypothesis.words)
-    return replace(hypothesis, text=converter.convert(hypothesis.text), words=words)
+def wants_traditional(hint: str | None) -> bool:
+    """Is the hint one for Traditional, such as ``yue``, ``zh-TW`` or ``zh-Hant-HK``?"""
+    code, *subtags = (hint or "").strip().lower().replace("_", "-").split("-")
+    return code == "yue" or (code == "zh" and not TRADITIONAL.isdisjoint(subtags))
+
+
+def script_of(recording: Recording, setting: str) -> str:
+    """The script for a recording's Chinese: ``setting``, or for ``auto`` what its hint asks for."""
+    if setting != "auto":
+        return setting
+    return "traditional" if recording.traditional else "simplified"
+
+
+def in_script(decoded: Sequence[Decoded], script: str) -> list[Decoded]:
+    """``zh`` hypotheses in ``script`` (simplified, traditional or as_heard); all others as they are."""
+    if script == "as_heard":
+        return list(decoded)
+    convert = _converter(CONVERSIONS[script]).convert
+    return [
+        replace(one, hypothesis=_converted(one.hypothesis, convert))
+        if one.hypothesis.language == "zh"
+        else one
+        for one in decoded
+    ]
+
+
+def _converted(hypothesis: Hypothesis, convert: Any) -> Hypothesis:
+    words = tuple(replace(word, text=convert(word.text)) for word in hypothesis.words)
+    return replace(hypothesis, text=convert(hypothesis.text), words=words)
 
 
 @cache

@@ -78,8 +78,10 @@ class LanguageConfig(_Section):
     min_prob: float = Field(
         default=0.5, ge=0, le=1, description="a channel less sure than this takes its recording's language"
     )
-    chinese_script: Literal["simplified", "traditional", "as_heard"] = Field(
-        default="simplified", description="script of zh text; Whisper mixes both, as_heard leaves it so"
+    chinese_script: Literal["auto", "simplified", "traditional", "as_heard"] = Field(
+        default="auto",
+        description="script of zh text; auto: traditional for hints as yue or zh-TW, else simplified; "
+        "Whisper mixes both, as_heard leaves it so",
     )
     allowed: tuple[str, ...] = Field(default=(), description="restrict identification to these; empty: all")
 
@@ -105,7 +107,10 @@ class GuardsConfig(_Section):
         default=30.0, gt=0, description="more characters a second of audio: unbelievable"
     )
     min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
-    repair: bool = Field(default=True, description="decode unbelievable hypotheses again")
+    repair: bool = Field(default=True, description="decode unbelievable and unsure hypotheses again")
+    unsure_logprob: float = Field(
+        default=-0.3, le=0, description="below: unsure; decoded again with full context, the surer text stays"
+    )
 
 
 class JobConfig(_Section):
@@ -172,12 +177,12 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
         raise _explain(error) from None
 
 
-def fingerprint(config: Config, model_revision: str, language: str | None, channels: str) -> str:
+def fingerprint(config: Config, model_revision: str, *hints: str | bool | None) -> str:
     """Hash of everything that can change a recording's transcript; 16 hex digits."""
     content = {
         "version": __version__,
         "model": model_revision,
-        "hints": [language, channels],
+        "hints": hints,
         **{
             name: getattr(config, name).model_dump(mode="json")
             for name in ("audio", "vad", "chunk", "language", "decode", "guards")

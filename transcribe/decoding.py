@@ -1,8 +1,9 @@
 """Chunks to believable hypotheses: decode, doubt, decode again more carefully.
 
-The first pass is fast (short context). What the guards doubt is decoded again with the full 30 s
-context, then in two halves, then without repeated phrases; the first believable result is taken, else
-the least bad one is kept with its verdict. Nothing is sampled (CTranslate2 cannot be seeded a call), so
+The first pass is fast (short context). What is unsure is decoded once more with the full 30 s context, and
+the text that agrees better with all candidates of both stays. What the guards doubt is decoded again with
+full context, then in two halves, then without repeated phrases; the first believable result is taken,
+else the least bad one is kept with its verdict. Nothing is sampled (CTranslate2 cannot be seeded a call), so
 the same audio always gives the same text. Every step sees one chunk at a time as far as
 its result is concerned, so a chunk's outcome depends on its own audio alone.
 """
@@ -16,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import guards
-from .chinese import in_script
 from .chunking import split
 from .config import Config
+from .consensus import surer
 from .engines.base import Engine
 from .types import SAMPLE_RATE, Chunk, ChunkAudio, Decoded, DecodeOptions, Hypothesis, Piece, Verdict
 
@@ -63,27 +64,33 @@ class Decoder:
     def decode(self, jobs: Sequence[Job]) -> list[Decoded]:
         """Results in input order; a chunk that had to be split gives one result a part."""
         tries = self._tries(jobs, self._first)
-        suspects = [i for i, t in enumerate(tries) if t.reason] if self._config.guards.repair else []
-        repaired = dict(zip(suspects, self._repair([(jobs[i], tries[i]) for i in suspects]), strict=True))
+        again = [i for i, t in enumerate(tries) if self._is_open(t)]
+        repaired = dict(zip(again, self._repair([(jobs[i], tries[i]) for i in again]), strict=True))
         results: list[Decoded] = []
         for i, (job, first) in enumerate(zip(jobs, tries, strict=True)):
             results += repaired.get(i) or [_decoded(job.chunk, first, first, 1)]
         return results
 
+    def _is_open(self, attempt: _Try) -> bool:
+        """Is it worth another try? Doubted, or unsure and heard with short context only."""
+        config = self._config
+        unsure = attempt.hypothesis.avg_logprob < config.guards.unsure_logprob
+        return config.guards.repair and (bool(attempt.reason) or (unsure and not config.decode.full_context))
+
     def _tries(self, jobs: Sequence[Job], options: DecodeOptions) -> list[_Try]:
-        script = self._config.language.chinese_script
         heard = self._engine.transcribe([job.audio for job in jobs], options)
-        hypotheses = [in_script(hypothesis, script) for hypothesis in heard]
         return [
             _Try(h, guards.doubt(h, job.chunk, self._config.guards))
-            for job, h in zip(jobs, hypotheses, strict=True)
+            for job, h in zip(jobs, heard, strict=True)
         ]
 
     def _repair(self, suspects: Sequence[tuple[Job, _Try]]) -> list[list[Decoded]]:
         careful = self._tries([job for job, _ in suspects], self._careful)
         results = []
         for (job, first), second in zip(suspects, careful, strict=True):
-            if first.reason == "no_speech" and self._hears_no_speech(second):
+            if not first.reason:
+                results.append([_decoded(job.chunk, _surer(first, second), first, 2)])
+            elif first.reason == "no_speech" and self._hears_no_speech(second):
                 results.append([_decoded(job.chunk, first, first, 2)])  # a surer tone is no proof of speech
             elif not second.reason:
                 results.append([_decoded(job.chunk, second, first, 2)])
@@ -125,6 +132,13 @@ def cut(job: Job, pieces: Sequence[Piece]) -> Pcm:
     return np.concatenate(stretches)
 
 
+def _surer(first: _Try, second: _Try) -> _Try:
+    """Of a believable try and another: the one whose text the candidates of both support."""
+    if second.reason or surer(first.hypothesis, second.hypothesis) is first.hypothesis:
+        return first
+    return second
+
+
 def _badness(attempt: _Try) -> tuple[int, float]:
     """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
     ranks = {"": 0, "low_logprob": 1, "too_few_words": 1, "no_words": 2}
@@ -133,7 +147,7 @@ def _badness(attempt: _Try) -> tuple[int, float]:
 
 def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
     if not chosen.reason:
-        verdict = Verdict("repaired", first.reason) if attempts > 1 else Verdict("ok")
+        verdict = Verdict("repaired", first.reason) if first.reason else Verdict("ok")
     else:
         verdict = Verdict("doubtful" if chosen.reason in DOUBTFUL else "rejected", chosen.reason)
-    return Decoded(chunk, chosen.hypothesis, verdict, attempts)
+    return Decoded(chunk, replace(chosen.hypothesis, candidates=()), verdict, attempts)

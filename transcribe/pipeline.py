@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from . import language
+from . import chinese, language
 from .config import Config
 from .decoding import Decoder, Job, Pcm
 from .engines.base import Engine
@@ -40,7 +40,8 @@ def transcribe_recording(
     entry = registry.entry_for(recording, code, config.model)
     jobs = [Job(chunk, pcm, of_channel[chunk.channel]) for chunk, pcm in chunks]
     decoded = Decoder(load_engine(entry), config).decode(jobs) if jobs else []
-    return merge(recording, heard, decoded, code, prob)
+    script = chinese.script_of(recording, config.language.chinese_script)
+    return merge(recording, heard, chinese.in_script(decoded, script), code, prob)
 
 
 def _vote(chunks: list[tuple[Chunk, Pcm]], config: Config, engine: Engine) -> dict[int, tuple[str, float]]:

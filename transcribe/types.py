@@ -31,6 +31,7 @@ class Recording:
     language: str | None = None  # hint, ISO 639-1 (Whisper's codes); None: identify it
     service: str | None = None
     channels: str = "auto"  # auto, mix, each, or comma-separated 0-based indices
+    traditional: bool = False  # the hint asks for Traditional Chinese, as yue and zh-TW do
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,14 @@ class HypothesisWord:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One of the texts that beam search found for a chunk."""
+
+    text: str
+    avg_logprob: float  # a token
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """A model's output for one chunk. Empty text and no words when it heard nothing."""
 
@@ -120,6 +129,7 @@ class Hypothesis:
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float  # zlib: > 2.4 usually means a loop
+    candidates: tuple[Candidate, ...] = ()  # what it was chosen from, most probable first
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from transcribe.chinese import in_script
 from transcribe.merge_timestamps import merge
 from transcribe.payload import parse
 from transcribe.types import Decoded, Heard, Recording, Transcript
@@ -27,6 +28,7 @@ class Assignment:
     fingerprint: str
     run_id: str
     created_at: datetime
+    chinese_script: str
 
 
 def merge_group(rows: pa.Table) -> pa.Table:
@@ -41,7 +43,7 @@ def merge_group(rows: pa.Table) -> pa.Table:
     transcript = merge(
         assignment.recording,
         parse(Heard, payloads["heard"][0]),
-        [parse(Decoded, text) for text in payloads["decoded"]],
+        in_script([parse(Decoded, text) for text in payloads["decoded"]], assignment.chinese_script),
         assignment.language,
         assignment.language_prob,
     )

@@ -26,9 +26,10 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from ..alignment import word_times
+from ..consensus import choose
 from ..errors import InferenceError, ModelError
 from ..guards import compression_ratio
-from ..types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
+from ..types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 from .base import EngineStats
 
 WINDOW_S = 30.0
@@ -66,13 +67,15 @@ class CTranslate2Engine:
                 device=options.device,
                 device_index=options.device_index,
                 compute_type=options.compute_type,
-                intra_threads=options.threads,
+                inter_threads=options.threads if options.device == "cpu" else 1,
+                intra_threads=1,
             )
             self._tokens = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{model_dir} cannot be loaded on {options.device}: {error}") from error
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._pool = ThreadPoolExecutor(options.threads if options.device == "cpu" else 2)
         self.device = f"{options.device}:{options.device_index}"
         self.stats = EngineStats(load_s=time.perf_counter() - started)
 
@@ -101,22 +104,26 @@ class CTranslate2Engine:
         work: Callable[[Sequence[ChunkAudio], Any], list[Any]],
     ) -> list[Any]:
         """Encode in batches of one context length, do ``work`` on each, put results in input order."""
+
+        def done(batch: tuple[float, list[int]]) -> list[Any]:
+            context_s, indices = batch
+            length_s = WINDOW_S if full_context else context_s
+            features = np.stack([self._features(chunks[i], length_s) for i in indices])
+            encoded = self._model.encode(ctranslate2.StorageView.from_array(features))
+            return work([chunks[i] for i in indices], encoded)
+
         results: list[Any] = [None] * len(chunks)
         batches = list(self._batches(chunks))
-        features = self._prepared(chunks, batches, full_context)
-        for (context_s, indices), prepared in zip(batches, features, strict=True):
-            batch = [chunks[i] for i in indices]
-            encoded_s = WINDOW_S if full_context else context_s
-            try:
-                encoded = self._model.encode(ctranslate2.StorageView.from_array(prepared))
-                for i, result in zip(indices, work(batch, encoded), strict=True):
+        try:
+            for (context_s, indices), of_batch in zip(batches, self._pool.map(done, batches), strict=True):
+                for i, result in zip(indices, of_batch, strict=True):
                     results[i] = result
-            except RuntimeError as error:
-                raise InferenceError(
-                    "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
-                ) from error
-            self.stats.encoded_s += encoded_s * len(batch)
-            self.stats.audio_s += sum(chunk.duration_s for chunk in batch)
+                self.stats.encoded_s += (WINDOW_S if full_context else context_s) * len(indices)
+                self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
+        except RuntimeError as error:
+            raise InferenceError(
+                "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
+            ) from error
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio]) -> Iterator[tuple[float, list[int]]]:
@@ -124,29 +131,10 @@ class CTranslate2Engine:
         groups: dict[tuple[float, str], list[int]] = defaultdict(list)
         for i, chunk in enumerate(chunks):
             groups[self._context_s(chunk), chunk.language or ""].append(i)
-        for (context_s, _), indices in sorted(groups.items()):
+        for (context_s, _), indices in sorted(groups.items(), reverse=True):
             n_batch = max(1, int(self._options.batch_s / context_s))
             for start in range(0, len(indices), n_batch):
                 yield context_s, indices[start : start + n_batch]
-
-    def _prepared(
-        self, chunks: Sequence[ChunkAudio], batches: list[tuple[float, list[int]]], full_context: bool
-    ) -> Iterator[Features]:
-        """Features of each batch, shape (batch, n_mels, frames); made while the batch before runs."""
-
-        def prepare(batch: tuple[float, list[int]]) -> Features:
-            context_s, indices = batch
-            length_s = WINDOW_S if full_context else context_s
-            return np.stack([self._features(chunks[i], length_s) for i in indices])
-
-        if not batches:
-            return
-        with ThreadPoolExecutor(1) as ahead:
-            upcoming = ahead.submit(prepare, batches[0])
-            for following in batches[1:]:
-                current, upcoming = upcoming, ahead.submit(prepare, following)
-                yield current.result()
-            yield upcoming.result()
 
     def _context_s(self, chunk: ChunkAudio) -> float:
         step_s = self._options.context_step_s
@@ -171,19 +159,30 @@ class CTranslate2Engine:
             encoded,
             [[*tokenizer.sot_sequence, tokenizer.no_timestamps]] * len(batch),
             beam_size=options.beam_size,
+            num_hypotheses=options.beam_size,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * self._context_s(batch[0]))),
             suppress_tokens=_suppressed(tokenizer),
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = [[t for t in result.sequences_ids[0] if t < tokenizer.eot] for result in results]
+        candidates = [_candidates(tokenizer, result) for result in results]
+        chosen = [choose(found, tokenizer.language_code) for found in candidates]
+        tokens = [_spoken(tokenizer, r.sequences_ids[n]) for r, n in zip(results, chosen, strict=True)]
         words = (
             self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
         )
         return [
-            _hypothesis(tokenizer, result, tokens_, words_)
-            for result, tokens_, words_ in zip(results, tokens, words, strict=True)
+            Hypothesis(
+                found[n].text,
+                tokenizer.language_code,
+                words_,
+                avg_logprob=found[n].avg_logprob,
+                no_speech_prob=result.no_speech_prob,
+                compression_ratio=compression_ratio(found[n].text),
+                candidates=tuple(found),
+            )
+            for result, found, n, words_ in zip(results, candidates, chosen, words, strict=True)
         ]
 
     def _align(
@@ -217,22 +216,16 @@ class CTranslate2Engine:
         return self._tokenizers[language]
 
 
-def _hypothesis(
-    tokenizer: Tokenizer,
-    result: Any,
-    tokens: list[int],
-    words: tuple[HypothesisWord, ...],
-) -> Hypothesis:
-    text = tokenizer.decode(tokens).strip()
-    n_tokens = len(result.sequences_ids[0])
-    return Hypothesis(
-        text,
-        tokenizer.language_code,
-        words,
-        avg_logprob=result.scores[0] * n_tokens / (n_tokens + 1),
-        no_speech_prob=result.no_speech_prob,
-        compression_ratio=compression_ratio(text),
-    )
+def _candidates(tokenizer: Tokenizer, result: Any) -> list[Candidate]:
+    """The beam's texts, most probable first; CTranslate2's scores leave out the end token's place."""
+    return [
+        Candidate(tokenizer.decode(_spoken(tokenizer, ids)).strip(), score * len(ids) / (len(ids) + 1))
+        for ids, score in zip(result.sequences_ids, result.scores, strict=True)
+    ]
+
+
+def _spoken(tokenizer: Tokenizer, ids: Sequence[int]) -> list[int]:
+    return [token for token in ids if token < tokenizer.eot]
 
 
 def _suppressed(tokenizer: Tokenizer) -> list[int]:
