@@ -1,70 +1,64 @@
-"""The hypothesis that is most like all others wins; loops and early stops do not."""
+"""Of two decodings the one that the candidates of both support wins; loops and early stops do not."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.consensus import choose, surer
+from transcribe.consensus import surer
 from transcribe.types import Candidate, Hypothesis
 
 
-def candidates(*texts: str, logprob: float = -0.3, step: float = 0.005) -> list[Candidate]:
-    """Each a little less probable than the one before."""
-    return [Candidate(text, logprob - n * step) for n, text in enumerate(texts)]
+def found(*texts: str, logprob: float = -0.3, step: float = 0.005, language: str = "en") -> Hypothesis:
+    """The first text, with all of them as candidates: each a little less probable than the one before."""
+    candidates = tuple(Candidate(text, logprob - n * step) for n, text in enumerate(texts))
+    return Hypothesis(texts[0], language, (), logprob, 0.0, 1.0, candidates)
 
 
-def hypothesis_of(found: list[Candidate], language: str = "en") -> Hypothesis:
-    n = choose(found, language)
-    return Hypothesis(found[n].text, language, (), found[n].avg_logprob, 0.0, 1.0, tuple(found))
-
-
-def test_the_majority_wins_over_the_most_probable():
-    found = candidates("the cat sad on a mat", "the cat sat on the mat", "the cat sat on the mad")
-    assert choose(found, "en") == 1
-
-
-def test_a_clearly_better_score_wins_over_the_majority():
-    found = candidates("the cat sad", "the cat sat", "the cat sat", step=0.5)
-    assert choose(found, "en") == 0
-
-
-def test_case_and_punctuation_do_not_count_but_the_first_spelling_stays():
-    assert choose(candidates("Hello, you.", "hello you", "yellow hue"), "en") == 0
-
-
-def test_a_loop_loses_to_anything_else():
-    assert choose([Candidate("no " * 30, -0.1), Candidate("nobody is at home", -1.5)], "en") == 1
-    assert choose([Candidate("no " * 30, -0.1), Candidate("go " * 30, -1.5)], "en") == 0
-
-
-def test_an_early_stop_loses_to_the_whole_sentence():
-    whole = "please leave your message after the tone and press the star key"
-    assert choose(candidates("please leave your message", whole, "please leave the message"), "en") == 1
-
-
-def test_silence_is_believed():
-    assert choose(candidates("", "you", "you"), "en") == 0
-
-
-def test_languages_without_spaces_are_compared_by_characters():
-    found = candidates("今天天汽很好", "今天天气很好", "今天天气很号")
-    assert choose(found, "zh") == 1
-    assert choose(found, "en") == 0  # one word each: all are equally wrong
-
-
-def test_two_decodings_are_judged_by_the_candidates_of_both():
-    first = hypothesis_of(candidates("a roll de armadas", "rol de armadas"))
-    second = hypothesis_of(
-        candidates("rol de llamadas", "rol de llamada", "el rol de llamadas", logprob=-0.31)
-    )
+def test_what_the_candidates_of_both_support_wins():
+    first = found("a roll de armadas", "rol de llamadas")
+    second = found("rol de llamadas", "rol de llamada", logprob=-0.31)
     assert surer(first, second) is second and surer(second, first) is second
 
 
-def test_an_early_stop_of_one_decoding_is_seen_beside_the_other():
-    whole = hypothesis_of(candidates("one two three four five six seven eight", logprob=-0.9))
-    short = hypothesis_of(candidates("one two three", "one two tree"))
+def test_a_clearly_better_score_wins_over_the_majority():
+    first = found("the cat sad")
+    second = found("the cat sat", "the cat sat", "the cat sat", logprob=-0.9)
+    assert surer(first, second) is first and surer(second, first) is first
+
+
+def test_case_and_punctuation_do_not_count():
+    first, second = found("Hello, you."), found("hello you", logprob=-0.1)
+    assert surer(first, second) is first and surer(second, first) is second
+
+
+def test_a_loop_loses_to_anything_else():
+    loop, words = found("no " * 30, logprob=-0.1), found("nobody is at home", logprob=-1.5)
+    assert surer(loop, words) is words and surer(words, loop) is words
+
+
+def test_an_early_stop_loses_to_the_whole_sentence():
+    whole = found("one two three four five six seven eight", logprob=-0.9)
+    short = found("one two three", "one two tree")
     assert surer(short, whole) is whole and surer(whole, short) is whole
+
+
+def test_of_two_loops_or_two_early_stops_the_first_stays():
+    loops = found("no " * 30), found("no " * 31)
+    assert surer(*loops) is loops[0]
+    whole = "one two three four five six seven eight nine"
+    stops = found("one two", whole), found("one too", whole)
+    assert surer(*stops) is stops[0]
+
+
+def test_languages_without_spaces_are_compared_by_characters():
+    wrong = found("今天天汽很号", language="zh")
+    right = found("今天天气很号", "今天天气很好", language="zh", logprob=-0.31)
+    assert surer(wrong, right) is right
+    as_words = [replace(one, language="en") for one in (wrong, right)]
+    assert surer(*as_words) is as_words[0]  # one word each, all different: the more probable
 
 
 def test_without_candidates_the_more_probable_wins():
@@ -72,9 +66,13 @@ def test_without_candidates_the_more_probable_wins():
     assert surer(left, right) is right and surer(right, left) is right
 
 
-@given(st.lists(st.tuples(st.text("ab ", max_size=12), st.floats(-2, 0)), min_size=1, max_size=6))
-def test_support_never_harms(found):
-    pool = [Candidate(text.strip(), logprob) for text, logprob in found]
-    winner = pool[choose(pool, "en")]
-    again = [*pool, winner]
-    assert again[choose(again, "en")].text == winner.text
+TEXT = st.text("ab ", min_size=1, max_size=12).map(str.strip)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=4), st.lists(TEXT, min_size=1, max_size=4), st.floats(-1, 0))
+def test_support_never_harms(ours, theirs, logprob):
+    first, second = found(*ours), found(*theirs, logprob=logprob)
+    winner = surer(first, second)
+    supporter = Candidate(winner.text, winner.avg_logprob)  # one more of the same
+    again = [replace(h, candidates=(*h.candidates, supporter)) if h is winner else h for h in (first, second)]
+    assert surer(*again).text == winner.text

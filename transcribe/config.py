@@ -107,9 +107,14 @@ class GuardsConfig(_Section):
         default=30.0, gt=0, description="more characters a second of audio: unbelievable"
     )
     min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
+    max_gap_s: float = Field(
+        default=3.0, gt=0, description="a longer stretch of a chunk without words: speech was missed"
+    )
     repair: bool = Field(default=True, description="decode unbelievable and unsure hypotheses again")
     unsure_logprob: float = Field(
-        default=-0.3, le=0, description="below: unsure; decoded again with full context, the surer text stays"
+        default=-0.35,
+        le=0,
+        description="below: unsure; decoded again with full context, the surer text stays",
     )
 
 

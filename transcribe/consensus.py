@@ -1,9 +1,9 @@
-"""Which of several hypotheses for the same audio to believe: the one most like all the others.
+"""Which of two decodings of the same audio to believe: the one most like everything that was found.
 
 Beam search gives the most probable sentence; the sentence with the fewest wrong words is the one with the
 least expected word edit distance to all candidates, weighted by their probability (Stolcke, König and
-Weintraub 1997, "Explicit word error minimization in N-best list rescoring"). It costs no decoding: the
-candidates are those that the beam found anyway, or two decodings' together.
+Weintraub 1997, "Explicit word error minimization in N-best list rescoring"). Within one beam that gains
+nothing; between two decodings that heard the audio differently it does.
 """
 
 from __future__ import annotations
@@ -27,50 +27,42 @@ UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 
 
-def choose(candidates: Sequence[Candidate], language: str) -> int:
-    """Index of the candidate to believe; ties go to the first. Loops and early stops lose to all others.
-
-    When the most probable candidate is empty, it is taken: what else was found is no proof of speech.
-    """
-    if not candidates[0].text:
-        return 0
-    eligible = _eligible(candidates)
-    return min(eligible, key=lambda i: _risk(candidates[i], [candidates[k] for k in eligible], language))
-
-
 def surer(first: Hypothesis, second: Hypothesis) -> Hypothesis:
-    """The one of two hypotheses for a chunk that agrees better with the candidates of both."""
-    pool = [_itself(first), _itself(second), *first.candidates, *second.candidates]
-    eligible = _eligible(pool)
-    rivals = [pool[i] for i in eligible]
-    if 0 in eligible and 1 in eligible:
-        return min(first, second, key=lambda h: _risk(_itself(h), rivals, h.language))
-    return second if 1 in eligible else first
+    """The one of two hypotheses that agrees better with the candidates of both; ``first`` when equal.
+
+    A loop or an early stop loses to anything else. Candidates include the hypothesis itself, or are none.
+    """
+    rivals = _sane([*_found(first), *_found(second)])
+    sane = [hypothesis for hypothesis in (first, second) if _itself(hypothesis) in rivals] or [first]
+    return min(sane, key=lambda hypothesis: _risk(hypothesis, rivals))
 
 
 def _itself(hypothesis: Hypothesis) -> Candidate:
     return Candidate(hypothesis.text, hypothesis.avg_logprob)
 
 
-def _eligible(candidates: Sequence[Candidate]) -> list[int]:
-    """Indices of those that neither loop nor stop early; at least one."""
-    sane = [i for i, candidate in enumerate(candidates) if not _loops(candidate.text)]
-    sane = sane or list(range(len(candidates)))
-    longest = max(len(candidates[i].text) for i in sane)
-    return [i for i in sane if len(candidates[i].text) >= SHORT_SHARE * longest]
+def _found(hypothesis: Hypothesis) -> tuple[Candidate, ...]:
+    return hypothesis.candidates or (_itself(hypothesis),)
+
+
+def _sane(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that neither loop nor stop early; all that loop, if all do."""
+    found = [candidate for candidate in candidates if not _loops(candidate.text)] or list(candidates)
+    longest = max(len(candidate.text) for candidate in found)
+    return [candidate for candidate in found if len(candidate.text) >= SHORT_SHARE * longest]
 
 
 def _loops(text: str) -> bool:
     return compression_ratio(text) > MAX_COMPRESSION_RATIO or longest_repeat(text) >= MAX_REPEATS
 
 
-def _risk(candidate: Candidate, rivals: Sequence[Candidate], language: str) -> float:
+def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:
     """Expected number of wrong words, if one of ``rivals`` is what was said; not normalised."""
-    words = _words(candidate.text, language)
+    words = _words(hypothesis.text, hypothesis.language)
     best = max(rival.avg_logprob for rival in rivals)
     return sum(
         math.exp(SHARPNESS * (rival.avg_logprob - best))
-        * Levenshtein.distance(words, _words(rival.text, language))
+        * Levenshtein.distance(words, _words(rival.text, hypothesis.language))
         for rival in rivals
     )
 

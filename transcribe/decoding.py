@@ -28,7 +28,7 @@ Pcm = npt.NDArray[np.int16]
 
 PHRASE_TOKENS = 4
 """A phrase of so many tokens may appear once in the last try; that ends any loop."""
-DOUBTFUL = ("low_logprob", "too_few_words", "no_words")
+DOUBTFUL = ("low_logprob", "too_few_words", "missed_speech", "no_words")
 """Reasons that leave a text publishable; all others reject it."""
 
 
@@ -141,7 +141,7 @@ def _surer(first: _Try, second: _Try) -> _Try:
 
 def _badness(attempt: _Try) -> tuple[int, float]:
     """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
-    ranks = {"": 0, "low_logprob": 1, "too_few_words": 1, "no_words": 2}
+    ranks = {"": 0, "low_logprob": 1, "too_few_words": 1, "missed_speech": 1, "no_words": 2}
     return ranks.get(attempt.reason, 3), -attempt.hypothesis.avg_logprob
 
 

@@ -41,6 +41,8 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
         return "low_logprob"
     if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
         return "too_few_words"
+    if longest_gap_s(hypothesis, chunk.duration_s) > config.max_gap_s:
+        return "missed_speech"
     return ""
 
 
@@ -54,6 +56,18 @@ def longest_repeat(text: str) -> int:
             run = run + 1 if words[i] == words[i - n] else n
             most = max(most, run // n)
     return most
+
+
+def longest_gap_s(hypothesis: Hypothesis, duration_s: float) -> float:
+    """The longest stretch of a chunk before, between or after words; 0 without word times.
+
+    A chunk's pauses are short, so a long one is speech that the decoder skipped: mostly an early stop.
+    """
+    if not hypothesis.words:
+        return 0.0
+    starts_s = [*(word.start_in_chunk_s for word in hypothesis.words), duration_s]
+    ends_s = [0.0, *(word.end_in_chunk_s for word in hypothesis.words)]
+    return max(start_s - end_s for start_s, end_s in zip(starts_s, ends_s, strict=True))
 
 
 def covered_share(hypothesis: Hypothesis, speech_s: float) -> float:

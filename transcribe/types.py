@@ -129,7 +129,7 @@ class Hypothesis:
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float  # zlib: > 2.4 usually means a loop
-    candidates: tuple[Candidate, ...] = ()  # what it was chosen from, most probable first
+    candidates: tuple[Candidate, ...] = ()  # all that the beam found, most probable first
 
 
 @dataclass(frozen=True)

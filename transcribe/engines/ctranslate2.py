@@ -26,7 +26,6 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from ..alignment import word_times
-from ..consensus import choose
 from ..errors import InferenceError, ModelError
 from ..guards import compression_ratio
 from ..types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
@@ -166,24 +165,11 @@ class CTranslate2Engine:
             return_scores=True,
             return_no_speech_prob=True,
         )
-        candidates = [_candidates(tokenizer, result) for result in results]
-        chosen = [choose(found, tokenizer.language_code) for found in candidates]
-        tokens = [_spoken(tokenizer, r.sequences_ids[n]) for r, n in zip(results, chosen, strict=True)]
+        tokens = [[t for t in result.sequences_ids[0] if t < tokenizer.eot] for result in results]
         words = (
             self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
         )
-        return [
-            Hypothesis(
-                found[n].text,
-                tokenizer.language_code,
-                words_,
-                avg_logprob=found[n].avg_logprob,
-                no_speech_prob=result.no_speech_prob,
-                compression_ratio=compression_ratio(found[n].text),
-                candidates=tuple(found),
-            )
-            for result, found, n, words_ in zip(results, candidates, chosen, words, strict=True)
-        ]
+        return [_hypothesis(tokenizer, result, words_) for result, words_ in zip(results, words, strict=True)]
 
     def _align(
         self, tokenizer: Tokenizer, batch: Sequence[ChunkAudio], encoded: Any, tokens: list[list[int]]
@@ -216,16 +202,25 @@ class CTranslate2Engine:
         return self._tokenizers[language]
 
 
-def _candidates(tokenizer: Tokenizer, result: Any) -> list[Candidate]:
-    """The beam's texts, most probable first; CTranslate2's scores leave out the end token's place."""
-    return [
-        Candidate(tokenizer.decode(_spoken(tokenizer, ids)).strip(), score * len(ids) / (len(ids) + 1))
+def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, ...]) -> Hypothesis:
+    """The beam's best, with all that it found; CTranslate2's scores leave out the end token's place."""
+    candidates = tuple(
+        Candidate(
+            tokenizer.decode([token for token in ids if token < tokenizer.eot]).strip(),
+            score * len(ids) / (len(ids) + 1),
+        )
         for ids, score in zip(result.sequences_ids, result.scores, strict=True)
-    ]
-
-
-def _spoken(tokenizer: Tokenizer, ids: Sequence[int]) -> list[int]:
-    return [token for token in ids if token < tokenizer.eot]
+    )
+    best = candidates[0]
+    return Hypothesis(
+        best.text,
+        tokenizer.language_code,
+        words,
+        avg_logprob=best.avg_logprob,
+        no_speech_prob=result.no_speech_prob,
+        compression_ratio=compression_ratio(best.text),
+        candidates=candidates,
+    )
 
 
 def _suppressed(tokenizer: Tokenizer) -> list[int]:
