@@ -25,10 +25,10 @@ normalize = BasicTextNormalizer()
 GREEDY, BEAM = DecodeOptions(), DecodeOptions(beam_size=5)
 
 
-def loaded(**decode: object) -> CTranslate2Engine:
+def loaded(threads: int = 2, **decode: object) -> CTranslate2Engine:
     entry = Registry.load(DEFAULT_PATH).get("base")
     config = load([], {f"decode.{key}": value for key, value in decode.items()})
-    engine = engines.load("ctranslate2", fetch(entry), config, device="cpu", device_index=0, threads=2)
+    engine = engines.load("ctranslate2", fetch(entry), config, device="cpu", device_index=0, threads=threads)
     assert isinstance(engine, CTranslate2Engine)
     return engine
 
@@ -87,6 +87,17 @@ def test_a_result_does_not_depend_on_its_batch(engine, chunks, together):
 
 def test_a_result_does_not_depend_on_the_size_of_batches(chunks, together):
     assert loaded(batch_s=8).transcribe(chunks, BEAM) == together
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_result_does_not_depend_on_the_number_of_threads(chunks, together, threads):
+    assert loaded(threads=threads).transcribe(chunks, BEAM) == together
+
+
+def test_little_work_is_shared_by_all_threads(chunks):
+    engine = loaded(threads=3)
+    alike = [replace(chunks[0], chunk_id=str(n)) for n in range(7)]
+    assert [len(indices) for _, indices in engine._batches(alike)] == [3, 3, 1]
 
 
 def test_texts_and_scores_do_not_depend_on_their_batch(engine, chunks):

@@ -91,7 +91,9 @@ class DecodeConfig(_Section):
         default="auto", description="auto: the GPU that Spark assigned, else the CPU; cpu; cuda"
     )
     compute_type: str = Field(default="auto", description="auto: int8 on CPU, float16 on GPU")
-    threads: int = Field(default=0, ge=0, description="CPU threads an engine; 0: the cores of its Spark task")
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads an engine, a batch each; 0: the cores of its Spark task"
+    )
     beam_size: int = Field(default=5, gt=0, description="1 is greedy")
     batch_s: float = Field(default=120.0, gt=0, description="padded audio seconds in one batch")
     context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")

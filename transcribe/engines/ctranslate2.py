@@ -1,10 +1,13 @@
 """Whisper on CTranslate2 with an adaptive audio context.
 
 Whisper always encodes 30 s; attention makes that cost quadratic. CTranslate2 accepts shorter inputs,
-so a chunk is encoded at its own length plus a margin of silence, rounded up to ``context_step_s``.
+so a chunk is encoded at its own length plus a margin of padding, rounded up to ``context_step_s``.
 The rounded length depends on the chunk alone, and only chunks of the same length share a batch, so
 no result depends on which other chunks happen to be near. What short context gets wrong (rarely, and
 then loudly) the guards catch and ``full_context`` decodes again.
+
+On CPU an engine decodes as many batches at a time as it has threads, one thread each: two threads on one
+batch make encoding 1.7 times as fast, but decoding, which waits for memory, no faster at all.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ FRAMES_PER_S = 100
 MAX_LENGTH = 448
 MAX_TOKENS_PER_S = 25
 """No language speaks faster in tokens; bounds what a runaway loop can cost."""
+FEED_GPU = 2
+"""Threads for one GPU: while it works on a batch, the features of the next are made."""
 
 Features = npt.NDArray[np.float32]
 
@@ -53,6 +58,11 @@ class EngineOptions:
     context_step_s: float = 2.5
     full_context: bool = False
 
+    @property
+    def replicas(self) -> int:
+        """Batches decoded at a time, a thread each, on the same weights."""
+        return self.threads if self.device == "cpu" else 1
+
 
 class CTranslate2Engine:
     """One Whisper model in CTranslate2 format. Implements ``engines.base.Engine``."""
@@ -66,7 +76,7 @@ class CTranslate2Engine:
                 device=options.device,
                 device_index=options.device_index,
                 compute_type=options.compute_type,
-                inter_threads=options.threads if options.device == "cpu" else 1,
+                inter_threads=options.replicas,
                 intra_threads=1,
             )
             self._tokens = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
@@ -74,7 +84,7 @@ class CTranslate2Engine:
             raise ModelError(f"{model_dir} cannot be loaded on {options.device}: {error}") from error
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
-        self._pool = ThreadPoolExecutor(options.threads if options.device == "cpu" else 2)
+        self._pool = ThreadPoolExecutor(options.replicas if options.device == "cpu" else FEED_GPU)
         self.device = f"{options.device}:{options.device_index}"
         self.stats = EngineStats(load_s=time.perf_counter() - started)
 
@@ -126,12 +136,16 @@ class CTranslate2Engine:
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio]) -> Iterator[tuple[float, list[int]]]:
-        """(context length, chunk indices): one length and language each, ``batch_s`` padded seconds."""
+        """(context length, chunk indices): one length and language each, ``batch_s`` padded seconds.
+
+        Little work is cut smaller, so that every replica gets a share of it.
+        """
+        share = math.ceil(len(chunks) / self._options.replicas)
         groups: dict[tuple[float, str], list[int]] = defaultdict(list)
         for i, chunk in enumerate(chunks):
             groups[self._context_s(chunk), chunk.language or ""].append(i)
         for (context_s, _), indices in sorted(groups.items(), reverse=True):
-            n_batch = max(1, int(self._options.batch_s / context_s))
+            n_batch = max(1, min(share, int(self._options.batch_s / context_s)))
             for start in range(0, len(indices), n_batch):
                 yield context_s, indices[start : start + n_batch]
 
