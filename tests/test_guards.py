@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.config import GuardsConfig
-from transcribe.guards import compression_ratio, covered_share, doubt, longest_gap_s, longest_repeat
+from transcribe.guards import compression_ratio, covered_share, doubt, longest_repeat, longest_wordless_s
 from transcribe.types import Chunk, Hypothesis, HypothesisWord, Piece, Segment
 
 TEXT = "Good morning, this is the city library, how can I help you?"
@@ -59,9 +59,9 @@ def test_thresholds_are_the_configurations():
         doubt(hypothesis_of(TEXT), chunk_of(SPEECH_S), GuardsConfig(max_chars_per_s=5))
         == "too_many_characters"
     )
-    assert (
-        doubt(hypothesis_of(TEXT), chunk_of(4 * SPEECH_S), GuardsConfig(min_coverage=0.1, max_gap_s=20)) == ""
-    )
+    sparse = hypothesis_of(TEXT), chunk_of(4 * SPEECH_S)
+    assert doubt(*sparse, GuardsConfig(min_coverage=0.1)) == "missed_speech"
+    assert doubt(*sparse, GuardsConfig(min_coverage=0.1, max_wordless_s=20)) == ""
     dense = hypothesis_of(TEXT, compression_ratio=2.0)
     assert doubt(dense, chunk_of(SPEECH_S), GuardsConfig()) == ""
     assert doubt(dense, chunk_of(SPEECH_S), GuardsConfig(max_compression_ratio=1.5)) == "loop"
@@ -101,7 +101,7 @@ def test_share_covered_never_counts_a_moment_twice(starts_and_lengths, speech_ds
 def test_speech_that_was_skipped_is_missed(spans, gap_s):
     words = tuple(HypothesisWord(" word", start_s, end_s, 0.9) for start_s, end_s in spans)
     hypothesis = replace(hypothesis_of(TEXT), words=words)
-    assert longest_gap_s(hypothesis, 10.0) == gap_s
+    assert longest_wordless_s(hypothesis, 10.0) == gap_s
     verdict = doubt(hypothesis, chunk_of(10.0), GuardsConfig(min_coverage=0))
     assert verdict == ("missed_speech" if gap_s > 3 else "")
 

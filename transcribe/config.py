@@ -109,7 +109,7 @@ class GuardsConfig(_Section):
         default=30.0, gt=0, description="more characters a second of audio: unbelievable"
     )
     min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
-    max_gap_s: float = Field(
+    max_wordless_s: float = Field(
         default=3.0, gt=0, description="a longer stretch of a chunk without words: speech was missed"
     )
     repair: bool = Field(default=True, description="decode unbelievable and unsure hypotheses again")
@@ -185,7 +185,10 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
 
 
 def fingerprint(config: Config, model_revision: str, *hints: str | bool | None) -> str:
-    """Hash of everything that can change a recording's transcript; 16 hex digits."""
+    """Hash of everything that can change a recording's transcript; 16 hex digits.
+
+    ``hints``: what the recording's manifest row says about decoding (language, channels, script).
+    """
     content = {
         "version": __version__,
         "model": model_revision,

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from .guards import compression_ratio, longest_repeat
+from .config import GuardsConfig
+from .guards import compression_ratio, repeats
 from .types import Candidate, Hypothesis
 
 SHARPNESS = 10.0
 """How much a nat of mean log-probability a token counts; between 5 and 20 it makes no difference."""
 SHORT_SHARE = 0.65
 """A candidate with less than this share of the longest one's characters has stopped early."""
-MAX_COMPRESSION_RATIO, MAX_REPEATS = 2.4, 5
-"""Beyond either a candidate is a loop."""
+MAX_COMPRESSION_RATIO = GuardsConfig().max_compression_ratio
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 
@@ -53,7 +53,7 @@ def _sane(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _loops(text: str) -> bool:
-    return compression_ratio(text) > MAX_COMPRESSION_RATIO or longest_repeat(text) >= MAX_REPEATS
+    return compression_ratio(text) > MAX_COMPRESSION_RATIO or repeats(text)
 
 
 def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:

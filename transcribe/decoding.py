@@ -85,6 +85,7 @@ class Decoder:
         ]
 
     def _repair(self, suspects: Sequence[tuple[Job, _Try]]) -> list[list[Decoded]]:
+        """Decode the doubted and the unsure again, with full context; insist where that is doubted, too."""
         careful = self._tries([job for job, _ in suspects], self._careful)
         results = []
         for (job, first), second in zip(suspects, careful, strict=True):

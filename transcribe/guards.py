@@ -28,7 +28,7 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
         return "no_words"
     if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
         return "no_score"
-    if hypothesis.compression_ratio > config.max_compression_ratio or longest_repeat(hypothesis.text) >= 6:
+    if hypothesis.compression_ratio > config.max_compression_ratio or repeats(hypothesis.text):
         return "loop"
     if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
         return "too_many_characters"
@@ -41,9 +41,14 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
         return "low_logprob"
     if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
         return "too_few_words"
-    if longest_gap_s(hypothesis, chunk.duration_s) > config.max_gap_s:
+    if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
         return "missed_speech"
     return ""
+
+
+def repeats(text: str) -> bool:
+    """Does a phrase follow itself more often than anybody says it?"""
+    return longest_repeat(text) >= 6
 
 
 def longest_repeat(text: str) -> int:
@@ -58,7 +63,7 @@ def longest_repeat(text: str) -> int:
     return most
 
 
-def longest_gap_s(hypothesis: Hypothesis, duration_s: float) -> float:
+def longest_wordless_s(hypothesis: Hypothesis, duration_s: float) -> float:
     """The longest stretch of a chunk before, between or after words; 0 without word times.
 
     A chunk's pauses are short, so a long one is speech that the decoder skipped: mostly an early stop.

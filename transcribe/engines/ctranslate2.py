@@ -114,7 +114,7 @@ class CTranslate2Engine:
     ) -> list[Any]:
         """Encode in batches of one context length, do ``work`` on each, put results in input order."""
 
-        def done(batch: tuple[float, list[int]]) -> list[Any]:
+        def worked(batch: tuple[float, list[int]]) -> list[Any]:
             context_s, indices = batch
             length_s = WINDOW_S if full_context else context_s
             features = np.stack([self._features(chunks[i], length_s) for i in indices])
@@ -124,7 +124,7 @@ class CTranslate2Engine:
         results: list[Any] = [None] * len(chunks)
         batches = list(self._batches(chunks))
         try:
-            for (context_s, indices), of_batch in zip(batches, self._pool.map(done, batches), strict=True):
+            for (context_s, indices), of_batch in zip(batches, self._pool.map(worked, batches), strict=True):
                 for i, result in zip(indices, of_batch, strict=True):
                     results[i] = result
                 self.stats.encoded_s += (WINDOW_S if full_context else context_s) * len(indices)
