@@ -96,14 +96,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(f"spark://127.0.0.1:{port}", home, workers, folder, environment)
 
 
-def children(pid: int) -> list[int]:
+def executors(worker_pid: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
+            command = (stat.parent / "cmdline").read_text()
         except OSError:  # gone meanwhile
             continue
-        if int(fields[1]) == pid:
+        if int(fields[1]) == worker_pid and "ExecutorBackend" in command:  # not a script it runs
             found.append(int(stat.parent.name))
     return found
 
@@ -130,7 +131,7 @@ def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, 
     )
     with start(command, tmp_path, "submit", cluster.environment) as job:
         wait_for(r"\] [1-9] of 4 recordings", tmp_path / "submit.log", timeout_s=200)
-        (executor,) = children(cluster.workers[0].pid)
+        (executor,) = executors(cluster.workers[0].pid)
         os.kill(executor, signal.SIGKILL)
         assert job.wait(200) == 0, (tmp_path / "submit.log").read_text()[-5000:]
     said = (tmp_path / "submit.log").read_text()
