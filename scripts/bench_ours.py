@@ -11,8 +11,11 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench_job import Answers, File, Job, Loaded
 
@@ -43,14 +46,13 @@ def library(job: Job) -> Loaded:
         answers = Answers()
         heard: dict[str, tuple[Recording, Heard]] = {}
         work: list[ChunkJob] = []
-        for file in files:
-            recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
-            recording = replace(recording, traditional=wants_traditional(file.language))
-            try:
-                *chunks, last = listen(recording, Path(file.path), config)
-            except RecordingError as error:
-                answers.errors[file.id] = str(error)[:200]
+        with ThreadPoolExecutor(threads) as pool:
+            listened = list(pool.map(partial(_listen, config=config), files))
+        for file, found in zip(files, listened, strict=True):
+            if isinstance(found, RecordingError):
+                answers.errors[file.id] = str(found)[:200]
                 continue
+            recording, (*chunks, last) = found
             heard[file.id] = (recording, last)
             work += [ChunkJob(chunk, pcm, file.language) for chunk, pcm in chunks]
         decided = _languages(work, heard, engine, config)
@@ -74,6 +76,15 @@ def library(job: Job) -> Loaded:
         return answers
 
     return Loaded(engine.stats.load_s, run)
+
+
+def _listen(file: File, config: Config) -> tuple[Recording, list[Any]] | RecordingError:
+    recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
+    recording = replace(recording, traditional=wants_traditional(file.language))
+    try:
+        return recording, list(listen(recording, Path(file.path), config))
+    except RecordingError as error:
+        return error
 
 
 def _config(job: Job) -> Config:

@@ -61,7 +61,7 @@ class VadConfig(_Section):
 
 
 class ChunkConfig(_Section):
-    max_s: float = Field(default=25.0, gt=1, le=30, description="longest model input")
+    max_s: float = Field(default=22.0, gt=1, le=30, description="longest model input")
     pad_ms: int = Field(default=300, ge=0, le=2000, description="audio kept before and after speech")
     max_gap_s: float = Field(default=3.0, gt=0, le=60, description="a longer pause ends the chunk")
 
@@ -95,7 +95,7 @@ class DecodeConfig(_Section):
         default=0, ge=0, description="CPU threads an engine, a batch each; 0: the cores of its Spark task"
     )
     beam_size: int = Field(default=5, gt=0, description="1 is greedy")
-    batch_s: float = Field(default=120.0, gt=0, description="padded audio seconds in one batch")
+    batch_s: float = Field(default=240.0, gt=0, description="padded audio seconds in one batch")
     context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
     full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
@@ -114,7 +114,7 @@ class GuardsConfig(_Section):
     )
     repair: bool = Field(default=True, description="decode unbelievable and unsure hypotheses again")
     unsure_logprob: float = Field(
-        default=-0.35,
+        default=-0.3,
         le=0,
         description="below: unsure; decoded again with full context, the surer text stays",
     )

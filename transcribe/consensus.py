@@ -14,15 +14,10 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from .config import GuardsConfig
-from .guards import compression_ratio, repeats
 from .types import Candidate, Hypothesis
 
 SHARPNESS = 10.0
 """How much a nat of mean log-probability a token counts; between 5 and 20 it makes no difference."""
-SHORT_SHARE = 0.65
-"""A candidate with less than this share of the longest one's characters has stopped early."""
-MAX_COMPRESSION_RATIO = GuardsConfig().max_compression_ratio
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 
@@ -30,30 +25,14 @@ UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 def surer(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     """The one of two hypotheses that agrees better with the candidates of both; ``first`` when equal.
 
-    A loop or an early stop loses to anything else. Candidates include the hypothesis itself, or are none.
+    Candidates include the hypothesis itself, or are none. Loops and early stops are for the guards.
     """
-    rivals = _sane([*_found(first), *_found(second)])
-    sane = [hypothesis for hypothesis in (first, second) if _itself(hypothesis) in rivals] or [first]
-    return min(sane, key=lambda hypothesis: _risk(hypothesis, rivals))
-
-
-def _itself(hypothesis: Hypothesis) -> Candidate:
-    return Candidate(hypothesis.text, hypothesis.avg_logprob)
+    rivals = [candidate for one in (first, second) for candidate in _found(one)]
+    return min((first, second), key=lambda hypothesis: _risk(hypothesis, rivals))
 
 
 def _found(hypothesis: Hypothesis) -> tuple[Candidate, ...]:
-    return hypothesis.candidates or (_itself(hypothesis),)
-
-
-def _sane(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that neither loop nor stop early; all that loop, if all do."""
-    found = [candidate for candidate in candidates if not _loops(candidate.text)] or list(candidates)
-    longest = max(len(candidate.text) for candidate in found)
-    return [candidate for candidate in found if len(candidate.text) >= SHORT_SHARE * longest]
-
-
-def _loops(text: str) -> bool:
-    return compression_ratio(text) > MAX_COMPRESSION_RATIO or repeats(text)
+    return hypothesis.candidates or (Candidate(hypothesis.text, hypothesis.avg_logprob),)
 
 
 def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:

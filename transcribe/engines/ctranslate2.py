@@ -6,8 +6,9 @@ The rounded length depends on the chunk alone, and only chunks of the same lengt
 no result depends on which other chunks happen to be near. What short context gets wrong (rarely, and
 then loudly) the guards catch and ``full_context`` decodes again.
 
-On CPU an engine decodes as many batches at a time as it has threads, one thread each: two threads on one
-batch make encoding 1.7 times as fast, but decoding, which waits for memory, no faster at all.
+On CPU, chunks are encoded one by one, where attention's scores stay near the cache, and decoded together,
+where every step reads all weights once. An engine decodes as many batches at a time as it has threads, one
+thread each: two threads on one batch make encoding 1.7 times as fast, but decoding no faster at all.
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ class EngineOptions:
     device_index: int = 0
     compute_type: str = "int8"
     threads: int = 1
-    batch_s: float = 120.0
+    batch_s: float = 240.0
     context_margin_s: float = 3.0
     context_step_s: float = 2.5
     full_context: bool = False
+
+    @property
+    def one_by_one(self) -> bool:
+        """Are chunks of a batch encoded and aligned one at a time? On CPU; decoded they are together."""
+        return self.device == "cpu"
 
     @property
     def replicas(self) -> int:
@@ -89,8 +95,8 @@ class CTranslate2Engine:
         self.stats = EngineStats(load_s=time.perf_counter() - started)
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
-        def decode(batch: Sequence[ChunkAudio], encoded: Any) -> list[Hypothesis]:
-            return self._decode(batch, encoded, options)
+        def decode(batch: Sequence[ChunkAudio], parts: list[Any]) -> list[Hypothesis]:
+            return self._decode(batch, parts, options)
 
         return self._run(chunks, options.full_context or self._options.full_context, decode)
 
@@ -98,10 +104,10 @@ class CTranslate2Engine:
         if not self._model.is_multilingual:
             return [LanguageScores((("en", 1.0),)) for _ in chunks]
 
-        def identify(batch: Sequence[ChunkAudio], encoded: Any) -> list[LanguageScores]:
+        def identify(_: Sequence[ChunkAudio], parts: list[Any]) -> list[LanguageScores]:
             return [
                 LanguageScores(tuple((token[2:-2], float(prob)) for token, prob in scores))
-                for scores in self._model.detect_language(encoded)
+                for scores in self._model.detect_language(_together(parts))
             ]
 
         return self._run(chunks, True, identify)
@@ -110,16 +116,15 @@ class CTranslate2Engine:
         self,
         chunks: Sequence[ChunkAudio],
         full_context: bool,
-        work: Callable[[Sequence[ChunkAudio], Any], list[Any]],
+        work: Callable[[Sequence[ChunkAudio], list[Any]], list[Any]],
     ) -> list[Any]:
         """Encode in batches of one context length, do ``work`` on each, put results in input order."""
 
         def worked(batch: tuple[float, list[int]]) -> list[Any]:
             context_s, indices = batch
             length_s = WINDOW_S if full_context else context_s
-            features = np.stack([self._features(chunks[i], length_s) for i in indices])
-            encoded = self._model.encode(ctranslate2.StorageView.from_array(features))
-            return work([chunks[i] for i in indices], encoded)
+            batch_chunks = [chunks[i] for i in indices]
+            return work(batch_chunks, list(self._encode(batch_chunks, length_s)))
 
         results: list[Any] = [None] * len(chunks)
         batches = list(self._batches(chunks))
@@ -136,14 +141,16 @@ class CTranslate2Engine:
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio]) -> Iterator[tuple[float, list[int]]]:
-        """(context length, chunk indices): one length and language each, ``batch_s`` padded seconds.
+        """(context length, chunk indices): one length each, ``batch_s`` padded seconds.
 
-        Little work is cut smaller, so that every replica gets a share of it.
+        On GPU one language each, too, since words of one language at a time can be aligned. Little work is
+        cut smaller, so that every replica gets a share of it.
         """
         share = math.ceil(len(chunks) / self._options.replicas)
         groups: dict[tuple[float, str], list[int]] = defaultdict(list)
         for i, chunk in enumerate(chunks):
-            groups[self._context_s(chunk), chunk.language or ""].append(i)
+            language = "" if self._options.one_by_one else chunk.language or ""
+            groups[self._context_s(chunk), language].append(i)
         for (context_s, _), indices in sorted(groups.items(), reverse=True):
             n_batch = max(1, min(share, int(self._options.batch_s / context_s)))
             for start in range(0, len(indices), n_batch):
@@ -153,6 +160,16 @@ class CTranslate2Engine:
         step_s = self._options.context_step_s
         needed_s = chunk.duration_s + self._options.context_margin_s
         return min(WINDOW_S, math.ceil(needed_s / step_s) * step_s)
+
+    def _encode(self, batch: Sequence[ChunkAudio], length_s: float) -> Iterator[Any]:
+        """Encoder outputs, shape (chunks, length_s * 50, width); on CPU of one chunk each.
+
+        Attention's scores of one chunk take up to 70 MB; four at a time took a fifth longer a chunk.
+        """
+        n_part = 1 if self._options.one_by_one else len(batch)
+        for start in range(0, len(batch), n_part):
+            features = np.stack([self._features(chunk, length_s) for chunk in batch[start : start + n_part]])
+            yield self._model.encode(ctranslate2.StorageView.from_array(features))
 
     def _features(self, chunk: ChunkAudio, context_s: float) -> Features:
         """Log-mel frames of the chunk, then zeros: shape (n_mels, context_s * 100).
@@ -166,41 +183,38 @@ class CTranslate2Engine:
         features[:, : frames.shape[1]] = frames
         return features
 
-    def _decode(self, batch: Sequence[ChunkAudio], encoded: Any, options: DecodeOptions) -> list[Hypothesis]:
-        tokenizer = self._tokenizer(batch[0].language)
+    def _decode(
+        self, batch: Sequence[ChunkAudio], parts: list[Any], options: DecodeOptions
+    ) -> list[Hypothesis]:
+        tokenizers = [self._tokenizer(chunk.language) for chunk in batch]
         results = self._model.generate(
-            encoded,
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]] * len(batch),
+            _together(parts),
+            [[*tokenizer.sot_sequence, tokenizer.no_timestamps] for tokenizer in tokenizers],
             beam_size=options.beam_size,
             num_hypotheses=options.beam_size,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * self._context_s(batch[0]))),
-            suppress_tokens=_suppressed(tokenizer),
+            suppress_tokens=_suppressed(tokenizers[0]),
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = [[t for t in result.sequences_ids[0] if t < tokenizer.eot] for result in results]
-        words = (
-            self._align(tokenizer, batch, encoded, tokens) if options.word_timestamps else [()] * len(batch)
-        )
-        return [_hypothesis(tokenizer, result, words_) for result, words_ in zip(results, words, strict=True)]
+        tokens = [[t for t in result.sequences_ids[0] if t < tokenizers[0].eot] for result in results]
+        words = self._align(batch, parts, tokens) if options.word_timestamps else [()] * len(batch)
+        return [_hypothesis(*of_chunk) for of_chunk in zip(tokenizers, results, words, strict=True)]
 
     def _align(
-        self, tokenizer: Tokenizer, batch: Sequence[ChunkAudio], encoded: Any, tokens: list[list[int]]
+        self, batch: Sequence[ChunkAudio], parts: list[Any], tokens: list[list[int]]
     ) -> list[tuple[HypothesisWord, ...]]:
-        n_frames = [math.ceil(chunk.duration_s * FRAMES_PER_S) for chunk in batch]
-        start = tokenizer.sot_sequence
-        if self._options.device == "cpu":  # one by one: padding tokens would change probabilities
-            one_by_one = np.asarray(encoded)[:, None]
-            aligned = [
-                self._model.align(ctranslate2.StorageView.from_array(part), start, [tokens_], n)[0]
-                for part, tokens_, n in zip(one_by_one, tokens, n_frames, strict=True)
-            ]
-        else:
-            aligned = self._model.align(encoded, start, tokens, n_frames)
+        """Words of each chunk. On CPU one by one: padding tokens would change their probabilities."""
+        aligned: list[Any] = []
+        for part in parts:
+            here = slice(len(aligned), len(aligned) + part.shape[0])
+            n_frames = [math.ceil(chunk.duration_s * FRAMES_PER_S) for chunk in batch[here]]
+            start = self._tokenizer(batch[here][0].language).sot_sequence
+            aligned += self._model.align(part, start, tokens[here], n_frames)
         words = []
         for chunk, tokens_, result in zip(batch, tokens, aligned, strict=True):
-            texts, groups = tokenizer.split_to_word_tokens(tokens_)
+            texts, groups = self._tokenizer(chunk.language).split_to_word_tokens(tokens_)
             n_tokens = [len(group) for group in groups]
             words.append(
                 word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s)
@@ -214,6 +228,13 @@ class CTranslate2Engine:
                 self._tokens, self._model.is_multilingual, task="transcribe", language=language
             )
         return self._tokenizers[language]
+
+
+def _together(parts: list[Any]) -> Any:
+    """Encoder outputs of one length as one batch; on GPU they are one already."""
+    if len(parts) == 1:
+        return parts[0]
+    return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(part) for part in parts]))
 
 
 def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, ...]) -> Hypothesis:
