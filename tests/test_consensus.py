@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.consensus import surer
+from transcribe.consensus import disagreement, surer
 from transcribe.types import Candidate, Hypothesis
 
 
@@ -45,6 +45,19 @@ def test_languages_without_spaces_are_compared_by_characters():
 def test_without_candidates_the_more_probable_wins():
     left, right = (Hypothesis(text, "en", (), p, 0.0, 1.0) for text, p in (("left", -0.5), ("right", -0.2)))
     assert surer(left, right) is right and surer(right, left) is right
+
+
+def test_disagreement_is_the_expected_share_of_wrong_words():
+    assert disagreement(found("one two three", "One, two: three!")) == 0
+    assert 0.15 < disagreement(found("one two three", "one two tree")) < 1 / 6  # the first is likelier
+    assert disagreement(found("one two three", "four five six", step=0.0)) == 0.5
+    assert disagreement(found("one two three", "four five six", step=2.0)) < 1e-6
+    assert disagreement(found("天气很好", "天汽很好", language="zh", step=0.0)) == 1 / 8
+    assert disagreement(found("", "so", step=0.0)) == 0.5
+
+
+def test_what_has_no_rival_counts_as_disputed():
+    assert disagreement(found("one")) == disagreement(replace(found("one"), candidates=())) == 1
 
 
 TEXT = st.text("ab ", min_size=1, max_size=12).map(str.strip)

@@ -125,12 +125,20 @@ def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(se
 
 
 @pytest.mark.parametrize(
-    "setting", ["guards.repair=false", "guards.unsure_logprob=-0.6", "decode.full_context=true"]
+    "setting",
+    [
+        "guards.repair=false",
+        "guards.unsure_logprob=-0.6",
+        "guards.unsure_disagreement=0.4",  # half of the words, weighed by their probability
+        "decode.full_context=true",
+    ],
 )
 def test_nobody_is_asked_twice_when(setting):
     engine = ScriptedEngine(lambda *_: GOOD)
     scripted = engine.transcribe
-    engine.transcribe = lambda *a: [replace(h, avg_logprob=-0.5) for h in scripted(*a)]  # type: ignore[method-assign]
+    rivals = (Candidate("good evening", -0.5), Candidate("good morning", -0.6))
+    unsure = {"text": rivals[0].text, "avg_logprob": -0.5, "candidates": rivals}
+    engine.transcribe = lambda *a: [replace(h, **unsure) for h in scripted(*a)]  # type: ignore[method-assign]
     (decoded,) = Decoder(engine, load(overrides=[setting])).decode([job()])
     assert decoded.attempts == len(engine.asked) == 1 and str(decoded.verdict) == "ok"
 

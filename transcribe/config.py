@@ -116,7 +116,12 @@ class GuardsConfig(_Section):
     unsure_logprob: float = Field(
         default=-0.3,
         le=0,
-        description="below: unsure; decoded again with full context, the surer text stays",
+        description="below, if disputed, too: decoded again with full context, the surer text stays",
+    )
+    unsure_disagreement: float = Field(
+        default=0.06,
+        ge=0,
+        description="more expected wrong words a word, by the beam's candidates: disputed",
     )
 
 

@@ -31,19 +31,28 @@ def surer(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     return min((first, second), key=lambda hypothesis: _risk(hypothesis, rivals))
 
 
+def disagreement(hypothesis: Hypothesis) -> float:
+    """Expected share of wrong words, if one of its candidates is what was said; 1.0 when it has no rival.
+
+    A beam that is unsure of letters and pauses may yet agree on the words.
+    """
+    if len(hypothesis.candidates) < 2:
+        return 1.0
+    n_words = len(_words(hypothesis.text, hypothesis.language))
+    return _risk(hypothesis, hypothesis.candidates) / max(1, n_words)
+
+
 def _found(hypothesis: Hypothesis) -> tuple[Candidate, ...]:
     return hypothesis.candidates or (Candidate(hypothesis.text, hypothesis.avg_logprob),)
 
 
 def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:
-    """Expected number of wrong words, if one of ``rivals`` is what was said; not normalised."""
+    """Expected number of wrong words, if one of ``rivals`` is what was said."""
     words = _words(hypothesis.text, hypothesis.language)
     best = max(rival.avg_logprob for rival in rivals)
-    return sum(
-        math.exp(SHARPNESS * (rival.avg_logprob - best))
-        * Levenshtein.distance(words, _words(rival.text, hypothesis.language))
-        for rival in rivals
-    )
+    weights = [math.exp(SHARPNESS * (rival.avg_logprob - best)) for rival in rivals]
+    wrong = (Levenshtein.distance(words, _words(rival.text, hypothesis.language)) for rival in rivals)
+    return sum(weight * n for weight, n in zip(weights, wrong, strict=True)) / sum(weights)
 
 
 def _words(text: str, language: str) -> list[str]:

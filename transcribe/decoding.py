@@ -1,11 +1,11 @@
 """Chunks to believable hypotheses: decode, doubt, decode again more carefully.
 
-The first pass is fast (short context). What is unsure is decoded once more with the full 30 s context, and
-the text that agrees better with all candidates of both stays. What the guards doubt is decoded again with
-full context, then in two halves, then without repeated phrases; the first believable result is taken,
-else the least bad one is kept with its verdict. Nothing is sampled (CTranslate2 cannot be seeded a call), so
-the same audio always gives the same text. Every step sees one chunk at a time as far as
-its result is concerned, so a chunk's outcome depends on its own audio alone.
+The first pass is fast (short context). Where it is unsure and its candidates differ, the chunk is decoded
+once more with the full 30 s context, and the text that agrees better with all candidates of both stays. What
+the guards doubt is decoded again with full context, then in two halves, then without repeated phrases; the
+first believable result is taken, else the least bad one is kept with its verdict. Nothing is sampled
+(CTranslate2 cannot be seeded a call), so the same audio always gives the same text. Every step sees one chunk
+at a time as far as its result is concerned, so a chunk's outcome depends on its own audio alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from . import guards
 from .chunking import split
 from .config import Config
-from .consensus import surer
+from .consensus import disagreement, surer
 from .engines.base import Engine
 from .types import SAMPLE_RATE, Chunk, ChunkAudio, Decoded, DecodeOptions, Hypothesis, Piece, Verdict
 
@@ -72,10 +72,13 @@ class Decoder:
         return results
 
     def _is_open(self, attempt: _Try) -> bool:
-        """Is it worth another try? Doubted, or unsure and heard with short context only."""
-        config = self._config
-        unsure = attempt.hypothesis.avg_logprob < config.guards.unsure_logprob
-        return config.guards.repair and (bool(attempt.reason) or (unsure and not config.decode.full_context))
+        """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
+        config, hypothesis = self._config.guards, attempt.hypothesis
+        if attempt.reason or not config.repair:
+            return config.repair
+        if self._config.decode.full_context or hypothesis.avg_logprob >= config.unsure_logprob:
+            return False
+        return disagreement(hypothesis) > config.unsure_disagreement
 
     def _tries(self, jobs: Sequence[Job], options: DecodeOptions) -> list[_Try]:
         heard = self._engine.transcribe([job.audio for job in jobs], options)
