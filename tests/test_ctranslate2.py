@@ -97,7 +97,17 @@ def test_a_result_does_not_depend_on_the_number_of_threads(chunks, together, thr
 def test_little_work_is_shared_by_all_threads(chunks):
     engine = loaded(threads=3)
     alike = [replace(chunks[0], chunk_id=str(n)) for n in range(7)]
-    assert [len(indices) for _, indices in engine._batches(alike)] == [3, 3, 1]
+    assert [len(indices) for _, indices in engine._batches(alike, False)] == [3, 3, 1]
+
+
+def test_batches_are_bounded_by_what_is_encoded(chunks):
+    """30 s a chunk with full context, however short it is: memory is taken by what is encoded."""
+    engine = loaded(threads=1, batch_s=90)
+    for full_context in (False, True):
+        batches = list(engine._batches(chunks, full_context))
+        assert sorted(i for _, indices in batches for i in indices) == list(range(len(chunks)))
+        assert all(length_s * len(indices) <= 90 for length_s, indices in batches)
+    assert {length_s for length_s, _ in batches} == {30.0} and len(batches) == -(-len(chunks) // 3)
 
 
 def test_texts_and_scores_do_not_depend_on_their_batch(engine, chunks):

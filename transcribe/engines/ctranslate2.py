@@ -37,6 +37,7 @@ from .base import EngineStats
 
 WINDOW_S = 30.0
 FRAMES_PER_S = 100
+ENCODED_PER_S = 50
 MAX_LENGTH = 448
 MAX_TOKENS_PER_S = 25
 """No language speaks faster in tokens; bounds what a runaway loop can cost."""
@@ -118,21 +119,20 @@ class CTranslate2Engine:
         full_context: bool,
         work: Callable[[Sequence[ChunkAudio], list[Any]], list[Any]],
     ) -> list[Any]:
-        """Encode in batches of one context length, do ``work`` on each, put results in input order."""
+        """Encode in batches of one length, do ``work`` on each, put results in input order."""
 
         def worked(batch: tuple[float, list[int]]) -> list[Any]:
-            context_s, indices = batch
-            length_s = WINDOW_S if full_context else context_s
+            length_s, indices = batch
             batch_chunks = [chunks[i] for i in indices]
             return work(batch_chunks, list(self._encode(batch_chunks, length_s)))
 
         results: list[Any] = [None] * len(chunks)
-        batches = list(self._batches(chunks))
+        batches = list(self._batches(chunks, full_context))
         try:
-            for (context_s, indices), of_batch in zip(batches, self._pool.map(worked, batches), strict=True):
+            for (length_s, indices), of_batch in zip(batches, self._pool.map(worked, batches), strict=True):
                 for i, result in zip(indices, of_batch, strict=True):
                     results[i] = result
-                self.stats.encoded_s += (WINDOW_S if full_context else context_s) * len(indices)
+                self.stats.encoded_s += length_s * len(indices)
                 self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
         except RuntimeError as error:
             raise InferenceError(
@@ -140,8 +140,8 @@ class CTranslate2Engine:
             ) from error
         return results
 
-    def _batches(self, chunks: Sequence[ChunkAudio]) -> Iterator[tuple[float, list[int]]]:
-        """(context length, chunk indices): one length each, ``batch_s`` padded seconds.
+    def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
+        """(encoded length, chunk indices): one length each, ``batch_s`` padded seconds.
 
         On GPU one language each, too, since words of one language at a time can be aligned. Little work is
         cut smaller, so that every replica gets a share of it.
@@ -150,11 +150,11 @@ class CTranslate2Engine:
         groups: dict[tuple[float, str], list[int]] = defaultdict(list)
         for i, chunk in enumerate(chunks):
             language = "" if self._options.one_by_one else chunk.language or ""
-            groups[self._context_s(chunk), language].append(i)
-        for (context_s, _), indices in sorted(groups.items(), reverse=True):
-            n_batch = max(1, min(share, int(self._options.batch_s / context_s)))
+            groups[WINDOW_S if full_context else self._context_s(chunk), language].append(i)
+        for (length_s, _), indices in sorted(groups.items(), reverse=True):
+            n_batch = max(1, min(share, int(self._options.batch_s / length_s)))
             for start in range(0, len(indices), n_batch):
-                yield context_s, indices[start : start + n_batch]
+                yield length_s, indices[start : start + n_batch]
 
     def _context_s(self, chunk: ChunkAudio) -> float:
         step_s = self._options.context_step_s
@@ -162,7 +162,7 @@ class CTranslate2Engine:
         return min(WINDOW_S, math.ceil(needed_s / step_s) * step_s)
 
     def _encode(self, batch: Sequence[ChunkAudio], length_s: float) -> Iterator[Any]:
-        """Encoder outputs, shape (chunks, length_s * 50, width); on CPU of one chunk each.
+        """Encoder outputs, shape (chunks, length_s * ENCODED_PER_S, width); on CPU of one chunk each.
 
         Attention's scores of one chunk take up to 70 MB; four at a time took a fifth longer a chunk.
         """
@@ -193,7 +193,7 @@ class CTranslate2Engine:
             beam_size=options.beam_size,
             num_hypotheses=options.beam_size,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
-            max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * self._context_s(batch[0]))),
+            max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * parts[0].shape[1] / ENCODED_PER_S)),
             suppress_tokens=_suppressed(tokenizers[0]),
             return_scores=True,
             return_no_speech_prob=True,
