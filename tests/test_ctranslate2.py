@@ -14,7 +14,7 @@ from whisper_normalizer.basic import BasicTextNormalizer
 from transcribe import engines
 from transcribe.config import load
 from transcribe.decoding import Decoder, Job
-from transcribe.engines.ctranslate2 import CTranslate2Engine
+from transcribe.engines.ctranslate2 import CTranslate2Engine, EngineOptions
 from transcribe.pipeline import transcribe_recording
 from transcribe.registry import DEFAULT_PATH, Registry, fetch
 from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, DecodeOptions, Hypothesis, Piece, Segment
@@ -92,6 +92,19 @@ def test_a_result_does_not_depend_on_the_size_of_batches(chunks, together):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_result_does_not_depend_on_the_number_of_threads(chunks, together, threads):
     assert loaded(threads=threads).transcribe(chunks, BEAM) == together
+
+
+def test_batches_as_a_gpu_takes_them_hear_the_same(engine, chunks, together, monkeypatch):
+    """Encoded and aligned as one batch of one language, where word probabilities may differ a little."""
+    monkeypatch.setattr(EngineOptions, "one_by_one", False)
+    assert all(len({chunks[i].language for i in batch}) == 1 for _, batch in engine._batches(chunks, True))
+    for one, other in zip(engine.transcribe(chunks, BEAM), together, strict=True):
+        assert (one.text, one.language) == (other.text, other.language)
+        assert [word.text for word in one.words] == [word.text for word in other.words]
+        shifts_s = [
+            abs(a.end_in_chunk_s - b.end_in_chunk_s) for a, b in zip(one.words, other.words, strict=True)
+        ]
+        assert np.median(shifts_s) <= 0.05
 
 
 def test_little_work_is_shared_by_all_threads(chunks):
