@@ -79,6 +79,7 @@ def library(job: Job) -> Loaded:
 
 
 def _listen(file: File, config: Config) -> tuple[Recording, list[Any]] | RecordingError:
+    """The recording with what ``listen`` yields (chunks with samples, ``Heard`` last), or why not."""
     recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
     recording = replace(recording, traditional=wants_traditional(file.language))
     try:

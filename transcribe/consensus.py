@@ -17,7 +17,8 @@ from rapidfuzz.distance import Levenshtein
 from .types import Candidate, Hypothesis
 
 SHARPNESS = 10.0
-"""How much a nat of mean log-probability a token counts; between 5 and 20 it makes no difference."""
+"""How much a nat of mean log-probability a token counts. To ``surer`` values between 5 and 20 are alike; the
+default of ``guards.unsure_disagreement`` was found with this one."""
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 

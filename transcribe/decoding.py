@@ -74,8 +74,10 @@ class Decoder:
     def _is_open(self, attempt: _Try) -> bool:
         """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
         config, hypothesis = self._config.guards, attempt.hypothesis
-        if attempt.reason or not config.repair:
-            return config.repair
+        if not config.repair:
+            return False
+        if attempt.reason:
+            return True
         if self._config.decode.full_context or hypothesis.avg_logprob >= config.unsure_logprob:
             return False
         return disagreement(hypothesis) > config.unsure_disagreement
@@ -145,8 +147,11 @@ def _surer(first: _Try, second: _Try) -> _Try:
 
 def _badness(attempt: _Try) -> tuple[int, float]:
     """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
-    ranks = {"": 0, "low_logprob": 1, "too_few_words": 1, "missed_speech": 1, "no_words": 2}
-    return ranks.get(attempt.reason, 3), -attempt.hypothesis.avg_logprob
+    if attempt.reason in DOUBTFUL:
+        rank = 2 if attempt.reason == "no_words" else 1
+    else:
+        rank = 3 if attempt.reason else 0
+    return rank, -attempt.hypothesis.avg_logprob
 
 
 def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:

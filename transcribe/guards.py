@@ -12,6 +12,9 @@ import zlib
 from .config import GuardsConfig
 from .types import Chunk, Hypothesis
 
+MAX_REPEATS = 5
+"""Nobody says a phrase more often in a row."""
+
 
 def compression_ratio(text: str) -> float:
     """UTF-8 bytes over zlib bytes; 1.0 for no text. Loops compress well."""
@@ -28,7 +31,8 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
         return "no_words"
     if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
         return "no_score"
-    if hypothesis.compression_ratio > config.max_compression_ratio or repeats(hypothesis.text):
+    looped = longest_repeat(hypothesis.text) > MAX_REPEATS
+    if hypothesis.compression_ratio > config.max_compression_ratio or looped:
         return "loop"
     if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
         return "too_many_characters"
@@ -44,11 +48,6 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
     if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
         return "missed_speech"
     return ""
-
-
-def repeats(text: str) -> bool:
-    """Does a phrase follow itself more often than anybody says it?"""
-    return longest_repeat(text) >= 6
 
 
 def longest_repeat(text: str) -> int:

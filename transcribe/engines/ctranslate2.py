@@ -40,7 +40,8 @@ FRAMES_PER_S = 100
 ENCODED_PER_S = 50
 MAX_LENGTH = 448
 MAX_TOKENS_PER_S = 25
-"""No language speaks faster in tokens; bounds what a runaway loop can cost."""
+"""Of encoded audio; bounds what a loop can cost. CTranslate2 keeps half of ``max_length`` for prompts,
+so a text has at most half as many."""
 FEED_GPU = 2
 """Threads for one GPU: while it works on a batch, the features of the next are made."""
 
@@ -172,7 +173,7 @@ class CTranslate2Engine:
             yield self._model.encode(ctranslate2.StorageView.from_array(features))
 
     def _features(self, chunk: ChunkAudio, context_s: float) -> Features:
-        """Log-mel frames of the chunk, then zeros: shape (n_mels, context_s * 100).
+        """Log-mel frames of the chunk, then zeros: shape (n_mels, context_s * FRAMES_PER_S).
 
         Zeros are the middle of the features' range, not silence. As padding they gave fewer errors than
         silence did, with short and with full context, and they are what faster-whisper pads with.
@@ -186,21 +187,21 @@ class CTranslate2Engine:
     def _decode(
         self, batch: Sequence[ChunkAudio], parts: list[Any], options: DecodeOptions
     ) -> list[Hypothesis]:
-        tokenizers = [self._tokenizer(chunk.language) for chunk in batch]
+        of_chunk = [self._tokenizer(chunk.language) for chunk in batch]
         results = self._model.generate(
             _together(parts),
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps] for tokenizer in tokenizers],
+            [[*tokenizer.sot_sequence, tokenizer.no_timestamps] for tokenizer in of_chunk],
             beam_size=options.beam_size,
             num_hypotheses=options.beam_size,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * parts[0].shape[1] / ENCODED_PER_S)),
-            suppress_tokens=_suppressed(tokenizers[0]),
+            suppress_tokens=_suppressed(of_chunk[0]),
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = [[t for t in result.sequences_ids[0] if t < tokenizers[0].eot] for result in results]
+        tokens = [[t for t in result.sequences_ids[0] if t < of_chunk[0].eot] for result in results]
         words = self._align(batch, parts, tokens) if options.word_timestamps else [()] * len(batch)
-        return [_hypothesis(*of_chunk) for of_chunk in zip(tokenizers, results, words, strict=True)]
+        return [_hypothesis(*found) for found in zip(of_chunk, results, words, strict=True)]
 
     def _align(
         self, batch: Sequence[ChunkAudio], parts: list[Any], tokens: list[list[int]]
