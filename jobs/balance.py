@@ -1,38 +1,45 @@
-"""Chunks to tasks: one model a task, equal audio seconds, longest first."""
+"""Chunks to tasks: one model a task, chunks of like length together, large tasks first and small ones last."""
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import count
+
+SMALLEST_S = 60.0
+"""Smaller tasks would leave batches half empty and level little: a core is busy with this for some seconds."""
 
 _MASK = 0xFFFFFFFF
 
 
 def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> list[int]:
-    """The task of each (model, audio seconds) item: bins from 0, none of two models.
+    """The task of each (model, audio seconds) item: bins from 0 in the order to run them, none of two models.
 
-    A model gets as many bins as keep each near ``bin_s``, and at least ``n_slots`` (the cluster's
-    parallelism) while they hold anything, so that no core idles and no bin owns the tail. Greedy
-    longest-processing-time; equal input gives equal output.
+    A model's items go into bins longest first, since an engine's batches are of one length. A bin takes half
+    of a slot's share of what is left, between ``SMALLEST_S`` and ``bin_s``: whatever its items turn out to
+    cost, the last bins are too small to keep other cores waiting (guided self-scheduling, Polychronopoulos
+    and Kuck 1987). Equal input gives equal output.
     """
     by_model: dict[str, list[int]] = defaultdict(list)
     for i, (model, _) in enumerate(items):
         by_model[model].append(i)
-    bins = [0] * len(items)
-    first_bin = 0
+    filled: list[tuple[float, list[int]]] = []
     for model in sorted(by_model):
-        indices = by_model[model]
-        total_s = sum(items[i][1] for i in indices)
-        n_bins = min(len(indices), max(math.ceil(total_s / bin_s), n_slots))
-        loads = [(0.0, first_bin + n) for n in range(n_bins)]
-        for i in sorted(indices, key=lambda i: (-items[i][1], i)):
-            load_s, bin_ = heapq.heappop(loads)
+        indices = sorted(by_model[model], key=lambda i: (-items[i][1], i))
+        left_s = sum(items[i][1] for i in indices)
+        size_s = load_s = 0.0
+        for i in indices:
+            if load_s >= size_s:
+                size_s = min(bin_s, max(SMALLEST_S, left_s / (2 * n_slots)))
+                load_s = 0.0
+                filled.append((size_s, []))
+            filled[-1][1].append(i)
+            load_s += items[i][1]
+            left_s -= items[i][1]
+    bins = [0] * len(items)
+    for bin_, (_, indices) in enumerate(sorted(filled, key=lambda f: -f[0])):
+        for i in indices:
             bins[i] = bin_
-            heapq.heappush(loads, (load_s + items[i][1], bin_))
-        first_bin += n_bins
     return bins
 
 

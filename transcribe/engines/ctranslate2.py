@@ -142,7 +142,7 @@ class CTranslate2Engine:
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
-        """(encoded length, chunk indices): one length each, ``batch_s`` padded seconds.
+        """(encoded length, chunk indices): one length each, at most ``batch_s`` padded seconds, alike in number.
 
         On GPU one language each, too, since words of one language at a time can be aligned. Little work is
         cut smaller, so that every replica gets a share of it.
@@ -153,7 +153,8 @@ class CTranslate2Engine:
             language = "" if self._options.one_by_one else chunk.language or ""
             groups[WINDOW_S if full_context else self._context_s(chunk), language].append(i)
         for (length_s, _), indices in sorted(groups.items(), reverse=True):
-            n_batch = max(1, min(share, int(self._options.batch_s / length_s)))
+            n_most = max(1, min(share, int(self._options.batch_s / length_s)))
+            n_batch = math.ceil(len(indices) / math.ceil(len(indices) / n_most))
             for start in range(0, len(indices), n_batch):
                 yield length_s, indices[start : start + n_batch]
 
