@@ -1,4 +1,4 @@
-"""Chunks to tasks: one model a task, chunks of like length together, large tasks first and small ones last."""
+"""Chunks to tasks: one model a task, chunks of like length together, large tasks before small ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 
 SMALLEST_S = 60.0
-"""Smaller tasks would leave batches half empty and level little: a core is busy with this for some seconds."""
+"""Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it."""
 
 _MASK = 0xFFFFFFFF
 

@@ -56,8 +56,8 @@ def test_disagreement_is_the_expected_share_of_wrong_words():
     assert disagreement(found("", "so", step=0.0)) == 0.5
 
 
-def test_what_has_no_rival_counts_as_disputed():
-    assert disagreement(found("one")) == disagreement(replace(found("one"), candidates=())) == 1
+def test_what_has_no_rival_is_undisputed():
+    assert disagreement(found("one")) == disagreement(replace(found("one"), candidates=())) == 0
 
 
 TEXT = st.text("ab ", min_size=1, max_size=12).map(str.strip)

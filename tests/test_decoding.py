@@ -89,11 +89,11 @@ def test_no_jobs():
 
 def test_a_suspect_is_decoded_again_with_full_context_and_the_others_are_left_alone():
     def answer(chunk, options):
-        return LOOP if chunk.chunk_id == "r/0/1" and not options.full_context else GOOD
+        return UNSURE if chunk.chunk_id == "r/0/1" and not options.full_context else GOOD
 
     jobs = [job(0), job(1), job(2)]
     results, engine = decode(answer, jobs)
-    assert [str(d.verdict) for d in results] == ["ok", "repaired:loop", "ok"]
+    assert [str(d.verdict) for d in results] == ["ok", "repaired:low_logprob", "ok"]
     assert [d.chunk for d in results] == [j.chunk for j in jobs]
     assert [d.hypothesis.text for d in results] == ["we will call you back on Monday"] * 3
     again = [(audio.chunk_id, options.beam_size) for audio, options in engine.asked if options.full_context]
@@ -128,7 +128,6 @@ def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(se
     "setting",
     [
         "guards.repair=false",
-        "guards.unsure_logprob=-0.6",
         "guards.unsure_disagreement=0.4",  # half of the words, weighed by their probability
         "decode.full_context=true",
     ],
@@ -143,16 +142,42 @@ def test_nobody_is_asked_twice_when(setting):
     assert decoded.attempts == len(engine.asked) == 1 and str(decoded.verdict) == "ok"
 
 
-def test_what_full_context_cannot_repair_is_decoded_in_parts():
+def test_where_the_decoder_lost_its_way_it_gets_parts():
     whole = job(0)
     results, engine = decode(lambda chunk, _: GOOD if chunk.duration_s < 7 else LOOP, [whole, job(1)])
     assert [str(d.verdict) for d in results] == ["repaired:loop"] * 4
     assert [s for d in results[:2] for s in d.chunk.segments] == list(whole.chunk.segments)
     assert [s for d in results[2:] for s in d.chunk.segments] == list(whole.chunk.segments)
-    for decoded, (audio, options) in zip(results[:2], engine.asked[4:6], strict=True):
+    assert len(engine.asked) == 6 and not any(options.full_context for _, options in engine.asked)
+    for decoded, (audio, _) in zip(results[:2], engine.asked[2:4], strict=True):
         spans = [(round(p.start_s * SAMPLE_RATE), round(p.end_s * SAMPLE_RATE)) for p in decoded.chunk.pieces]
         expected = np.concatenate([whole.pcm[start:end] for start, end in spans])
-        assert np.array_equal(audio.samples * 32768, expected) and options.full_context
+        assert np.array_equal(audio.samples * 32768, expected)
+
+
+@pytest.mark.parametrize(
+    ("doubted", "n_segments", "steps"),
+    [
+        (LOOP, 4, ["whole", "part", "WHOLE", "PART"]),
+        (LOOP, 1, ["whole", "WHOLE", "WHOLE"]),  # it has no parts: without repeats
+        (UNSURE, 4, ["whole", "WHOLE", "PART"]),
+    ],
+)
+def test_full_context_comes_after_parts_or_before_them(doubted, n_segments, steps):
+    whole = job(0, n_segments)
+
+    def answer(chunk, options):
+        is_part = len(chunk.samples) < len(whole.pcm)
+        return GOOD if options.no_repeat_ngram_size or (is_part and options.full_context) else doubted
+
+    results, engine = decode(answer, [whole])
+    names = [
+        ("part" if len(audio.samples) < len(whole.pcm) else "whole", options.full_context)
+        for audio, options in engine.asked
+    ]
+    asked = [name.upper() if full else name for name, full in dict.fromkeys(names)]
+    assert asked == list(dict.fromkeys(steps))
+    assert {d.attempts for d in results} == {len(steps)}
 
 
 def test_what_parts_cannot_repair_is_decoded_without_repeats():

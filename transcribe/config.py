@@ -113,15 +113,11 @@ class GuardsConfig(_Section):
         default=3.0, gt=0, description="a longer stretch of a chunk without words: speech was missed"
     )
     repair: bool = Field(default=True, description="decode unbelievable and unsure hypotheses again")
-    unsure_logprob: float = Field(
-        default=-0.3,
-        le=0,
-        description="below, if disputed, too: decoded again with full context, the surer text stays",
-    )
     unsure_disagreement: float = Field(
-        default=0.06,
+        default=0.1,
         ge=0,
-        description="more expected wrong words a word, by the beam's candidates: disputed",
+        description="more expected wrong words a word, by the beam's candidates: decoded again with full"
+        " context, the surer text stays",
     )
 
 

@@ -33,14 +33,12 @@ def surer(first: Hypothesis, second: Hypothesis) -> Hypothesis:
 
 
 def disagreement(hypothesis: Hypothesis) -> float:
-    """Expected share of wrong words, if one of its candidates is what was said; 1.0 when it has no rival.
+    """Expected share of wrong words, if one of its candidates is what was said; 0 when it has no rival.
 
-    A beam that is unsure of letters and pauses may yet agree on the words.
+    A better sign than a low log-probability: a beam unsure of letters and pauses may yet agree on the words.
     """
-    if len(hypothesis.candidates) < 2:
-        return 1.0
     n_words = len(_words(hypothesis.text, hypothesis.language))
-    return _risk(hypothesis, hypothesis.candidates) / max(1, n_words)
+    return _risk(hypothesis, _found(hypothesis)) / max(1, n_words)
 
 
 def _found(hypothesis: Hypothesis) -> tuple[Candidate, ...]:

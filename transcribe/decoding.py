@@ -1,8 +1,9 @@
 """Chunks to believable hypotheses: decode, doubt, decode again more carefully.
 
-The first pass is fast (short context). Where it is unsure and its candidates differ, the chunk is decoded
-once more with the full 30 s context, and the text that agrees better with all candidates of both stays. What
-the guards doubt is decoded again with full context, then in two halves, then without repeated phrases; the
+The first pass is fast (short context). Where its beam's candidates differ, the chunk is decoded once more
+with the full 30 s context, and the text that agrees better with all candidates of both stays. Where
+the guards say that the decoder lost its way, it is decoded in parts. What is doubted still, or for another
+reason, is decoded with full context, then in parts with full context, then without repeated phrases; the
 first believable result is taken, else the least bad one is kept with its verdict. Nothing is sampled
 (CTranslate2 cannot be seeded a call), so the same audio always gives the same text. Every step sees one chunk
 at a time as far as its result is concerned, so a chunk's outcome depends on its own audio alone.
@@ -11,7 +12,7 @@ at a time as far as its result is concerned, so a chunk's outcome depends on its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ PHRASE_TOKENS = 4
 """A phrase of so many tokens may appear once in the last try; that ends any loop."""
 DOUBTFUL = ("low_logprob", "too_few_words", "missed_speech", "no_words")
 """Reasons that leave a text publishable; all others reject it."""
+LOST = ("loop", "too_many_characters", "too_few_words", "missed_speech")
+"""Reasons to decode in parts at once: with full context the decoder mostly loses its way at the same place,
+and a context of 30 s costs more than all the parts."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,20 @@ class _Try:
     reason: str  # of doubt; "" when believable
 
 
+@dataclass
+class _Suspect:
+    """A chunk that is worth another try, and what came of it."""
+
+    job: Job
+    first: _Try
+    tries: list[_Try] = field(default_factory=list)  # of the whole chunk, after the first
+    attempts: int = 1
+    results: list[Decoded] = field(default_factory=list)
+
+    def settle(self, chosen: _Try) -> None:
+        self.results = [_decoded(self.job.chunk, chosen, self.first, self.attempts)]
+
+
 class Decoder:
     """Decodes batches of chunks with one engine under one configuration."""
 
@@ -64,23 +82,27 @@ class Decoder:
     def decode(self, jobs: Sequence[Job]) -> list[Decoded]:
         """Results in input order; a chunk that had to be split gives one result a part."""
         tries = self._tries(jobs, self._first)
-        again = [i for i, t in enumerate(tries) if self._is_open(t)]
-        repaired = dict(zip(again, self._repair([(jobs[i], tries[i]) for i in again]), strict=True))
+        suspects = {
+            i: _Suspect(job, first)
+            for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
+            if self._is_open(first)
+        }
+        self._repair(list(suspects.values()))
         results: list[Decoded] = []
         for i, (job, first) in enumerate(zip(jobs, tries, strict=True)):
-            results += repaired.get(i) or [_decoded(job.chunk, first, first, 1)]
+            results += suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
         return results
 
     def _is_open(self, attempt: _Try) -> bool:
         """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
-        config, hypothesis = self._config.guards, attempt.hypothesis
+        config = self._config.guards
         if not config.repair:
             return False
         if attempt.reason:
             return True
-        if self._config.decode.full_context or hypothesis.avg_logprob >= config.unsure_logprob:
+        if self._config.decode.full_context:
             return False
-        return disagreement(hypothesis) > config.unsure_disagreement
+        return disagreement(attempt.hypothesis) > config.unsure_disagreement
 
     def _tries(self, jobs: Sequence[Job], options: DecodeOptions) -> list[_Try]:
         heard = self._engine.transcribe([job.audio for job in jobs], options)
@@ -89,42 +111,60 @@ class Decoder:
             for job, h in zip(jobs, heard, strict=True)
         ]
 
-    def _repair(self, suspects: Sequence[tuple[Job, _Try]]) -> list[list[Decoded]]:
-        """Decode the doubted and the unsure again, with full context; insist where that is doubted, too."""
-        careful = self._tries([job for job, _ in suspects], self._careful)
-        results = []
-        for (job, first), second in zip(suspects, careful, strict=True):
-            if not first.reason:
-                results.append([_decoded(job.chunk, _surer(first, second), first, 2)])
-            elif first.reason == "no_speech" and self._hears_no_speech(second):
-                results.append([_decoded(job.chunk, first, first, 2)])  # a surer tone is no proof of speech
-            elif not second.reason:
-                results.append([_decoded(job.chunk, second, first, 2)])
-            else:
-                results.append(self._insist(job, first, second))
-        return results
+    def _repair(self, suspects: Sequence[_Suspect]) -> None:
+        """Each step takes those that the steps before have not settled; the last settles all."""
+        self._in_parts([s for s in suspects if s.first.reason in LOST], self._first)
+        self._with_full_context([s for s in suspects if not s.results])
+        self._in_parts([s for s in suspects if not s.results], self._careful)
+        self._without_repeats([s for s in suspects if not s.results])
 
-    def _hears_no_speech(self, attempt: _Try) -> bool:
-        return attempt.hypothesis.no_speech_prob > self._config.guards.max_no_speech_prob
+    def _in_parts(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> None:
+        """Settles those that have several parts, all of them believable."""
+        parts = [self._parts(suspect.job) for suspect in suspects]
+        heard = iter(self._tries([part for of_one in parts for part in of_one], options))
+        for suspect, of_one in zip(suspects, parts, strict=True):
+            tries = [next(heard) for _ in of_one]
+            suspect.attempts += bool(tries)
+            if tries and not any(t.reason for t in tries):
+                suspect.results = [
+                    _decoded(part.chunk, t, suspect.first, suspect.attempts)
+                    for part, t in zip(of_one, tries, strict=True)
+                ]
 
-    def _insist(self, job: Job, first: _Try, second: _Try) -> list[Decoded]:
-        """Full context did not help: try the halves, then no repeats; else the least bad of all."""
-        tries = [first, second]
-        if parts := self._halves(job):
-            halves = self._tries(parts, self._careful)
-            if not any(t.reason for t in halves):
-                return [_decoded(p.chunk, t, first, 3) for p, t in zip(parts, halves, strict=True)]
-        if not first.hypothesis.text and not second.hypothesis.text:
-            return [_decoded(job.chunk, second, first, len(tries))]
-        tries += self._tries([job], replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
-        best = min(tries, key=_badness)
-        return [_decoded(job.chunk, best, first, len(tries))]
-
-    def _halves(self, job: Job) -> list[Job]:
+    def _parts(self, job: Job) -> list[Job]:
         parts = split(job.chunk, self._config.chunk)
         if len(parts) == 1:
             return []
         return [Job(part, cut(job, part.pieces), job.language) for part in parts]
+
+    def _with_full_context(self, suspects: Sequence[_Suspect]) -> None:
+        """Settles the unsure, what becomes believable, and noise: a surer tone is no proof of speech."""
+        for suspect, second in zip(suspects, self._tries_of(suspects, self._careful), strict=True):
+            first = suspect.first
+            if not first.reason:
+                suspect.settle(_surer(first, second))
+            elif first.reason == "no_speech" and self._hears_no_speech(second):
+                suspect.settle(first)
+            elif not second.reason:
+                suspect.settle(second)
+
+    def _hears_no_speech(self, attempt: _Try) -> bool:
+        return attempt.hypothesis.no_speech_prob > self._config.guards.max_no_speech_prob
+
+    def _without_repeats(self, suspects: Sequence[_Suspect]) -> None:
+        """Settles all: with what is believable now, else with the least bad of all tries."""
+        talkative = [s for s in suspects if any(t.hypothesis.text for t in (s.first, *s.tries))]
+        self._tries_of(talkative, replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
+        for suspect in suspects:
+            suspect.settle(min((suspect.first, *suspect.tries), key=_badness))
+
+    def _tries_of(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> list[_Try]:
+        """Another try of each whole chunk, remembered with it."""
+        tries = self._tries([suspect.job for suspect in suspects], options)
+        for suspect, attempt in zip(suspects, tries, strict=True):
+            suspect.tries.append(attempt)
+            suspect.attempts += 1
+        return tries
 
 
 def cut(job: Job, pieces: Sequence[Piece]) -> Pcm:

@@ -158,7 +158,7 @@ class Decoded:
     chunk: Chunk
     hypothesis: Hypothesis
     verdict: Verdict
-    attempts: int = 1
+    attempts: int = 1  # decodings of the chunk, whole or in parts
 
 
 @dataclass(frozen=True)

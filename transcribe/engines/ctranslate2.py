@@ -142,7 +142,7 @@ class CTranslate2Engine:
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
-        """(encoded length, chunk indices): one length each, at most ``batch_s`` padded seconds, alike in number.
+        """(encoded length, chunk indices): one length each, at most ``batch_s`` padded seconds.
 
         On GPU one language each, too, since words of one language at a time can be aligned. Little work is
         cut smaller, so that every replica gets a share of it.
