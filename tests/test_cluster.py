@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from nightly_fixtures import (
     ROOT,
     arguments,
@@ -112,23 +113,29 @@ def executors(worker_pid: int) -> list[int]:
 @pytest.mark.cluster
 @pytest.mark.spark
 def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, tmp_path: Path) -> None:
+    rows = []
     for n in range(N_RECORDINGS):
-        clip(("call_caller_2", "call_agent_1")[n % 2], tmp_path / f"{n}.ogg")
-    rows = [{"uri": f"{n}.ogg", "recording_id": str(n)} for n in range(N_RECORDINGS)]
+        service = ("caller_2", "agent_1")[n % 2]
+        clip(f"call_{service}", tmp_path / f"{n}.ogg")
+        rows.append({"uri": f"{n}.ogg", "recording_id": str(n), "service": service})
     manifest = write_manifest(tmp_path / "m.jsonl", rows)
+    registry = write_registry(tmp_path)
+    entries = yaml.safe_load(registry.read_text())
+    entries["models"]["other"] = {**entries["models"]["fake"]}
+    entries["routes"] = [{"service": "agent_1", "model": "other"}]  # so each wave has a task for each GPU
+    registry.write_text(yaml.safe_dump(entries))
     command = [str(ROOT / "scripts" / "submit"), "--master", cluster.master]
     for key, value in {
         "spark.executor.memory": "512m",
         "spark.executor.resource.gpu.amount": "1",
         "spark.task.resource.gpu.amount": "1",
         "spark.scheduler.minRegisteredResourcesRatio": "1",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "150s",
         "spark.ui.enabled": "false",
     }.items():
         command += ["--conf", f"{key}={value}"]
     command += [str(ROOT / "jobs" / "nightly.py")]
-    command += arguments(
-        manifest, tmp_path / "out", write_registry(tmp_path), "--set=job.wave_audio_h=0.0015"
-    )
+    command += arguments(manifest, tmp_path / "out", registry, "--set=job.wave_audio_h=0.0015")
     with start(command, tmp_path, "submit", cluster.environment) as job:
         wait_for(r"\] [1-9] of 4 recordings", tmp_path / "submit.log", timeout_s=200)
         (executor,) = executors(cluster.workers[0].pid)
