@@ -121,6 +121,8 @@ def test_batches_are_bounded_by_what_is_encoded(chunks):
         assert sorted(i for _, indices in batches for i in indices) == list(range(len(chunks)))
         assert all(length_s * len(indices) <= 90 for length_s, indices in batches)
     assert {length_s for length_s, _ in batches} == {30.0} and len(batches) == -(-len(chunks) // 3)
+    alike = [replace(chunks[0], chunk_id=str(n)) for n in range(4)]
+    assert [len(indices) for _, indices in engine._batches(alike, True)] == [2, 2]  # not 3 and 1
 
 
 def test_texts_and_scores_do_not_depend_on_their_batch(engine, chunks):

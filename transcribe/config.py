@@ -116,7 +116,7 @@ class GuardsConfig(_Section):
     unsure_disagreement: float = Field(
         default=0.1,
         ge=0,
-        description="more expected wrong words a word, by the beam's candidates: decoded again with full"
+        description="expected share of wrong words, by the beam's candidates; above: decoded again with full"
         " context, the surer text stays",
     )
 

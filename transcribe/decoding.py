@@ -61,10 +61,13 @@ class _Suspect:
     """A chunk that is worth another try, and what came of it."""
 
     job: Job
-    first: _Try
-    tries: list[_Try] = field(default_factory=list)  # of the whole chunk, after the first
-    attempts: int = 1
+    tries: list[_Try]  # of the whole chunk, the first pass's first
+    attempts: int = 1  # those in parts, too
     results: list[Decoded] = field(default_factory=list)
+
+    @property
+    def first(self) -> _Try:
+        return self.tries[0]
 
     def settle(self, chosen: _Try) -> None:
         self.results = [_decoded(self.job.chunk, chosen, self.first, self.attempts)]
@@ -83,7 +86,7 @@ class Decoder:
         """Results in input order; a chunk that had to be split gives one result a part."""
         tries = self._tries(jobs, self._first)
         suspects = {
-            i: _Suspect(job, first)
+            i: _Suspect(job, [first])
             for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
             if self._is_open(first)
         }
@@ -153,10 +156,10 @@ class Decoder:
 
     def _without_repeats(self, suspects: Sequence[_Suspect]) -> None:
         """Settles all: with what is believable now, else with the least bad of all tries."""
-        talkative = [s for s in suspects if any(t.hypothesis.text for t in (s.first, *s.tries))]
+        talkative = [s for s in suspects if any(t.hypothesis.text for t in s.tries)]
         self._tries_of(talkative, replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
         for suspect in suspects:
-            suspect.settle(min((suspect.first, *suspect.tries), key=_badness))
+            suspect.settle(min(suspect.tries, key=_badness))
 
     def _tries_of(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> list[_Try]:
         """Another try of each whole chunk, remembered with it."""
