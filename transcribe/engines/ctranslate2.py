@@ -34,6 +34,7 @@ from ..errors import InferenceError, ModelError
 from ..guards import compression_ratio
 from ..types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 from .base import EngineStats
+from .cpu import keep_freed_memory, one_blas_thread
 
 WINDOW_S = 30.0
 FRAMES_PER_S = 100
@@ -78,6 +79,8 @@ class CTranslate2Engine:
     def __init__(self, model_dir: Path, options: EngineOptions) -> None:
         started = time.perf_counter()
         self._options = options
+        if options.device == "cpu":
+            keep_freed_memory()
         try:
             self._model = ctranslate2.models.Whisper(
                 str(model_dir),
@@ -130,11 +133,14 @@ class CTranslate2Engine:
         results: list[Any] = [None] * len(chunks)
         batches = list(self._batches(chunks, full_context))
         try:
-            for (length_s, indices), of_batch in zip(batches, self._pool.map(worked, batches), strict=True):
-                for i, result in zip(indices, of_batch, strict=True):
-                    results[i] = result
-                self.stats.encoded_s += length_s * len(indices)
-                self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
+            with one_blas_thread():
+                for (length_s, indices), of_batch in zip(
+                    batches, self._pool.map(worked, batches), strict=True
+                ):
+                    for i, result in zip(indices, of_batch, strict=True):
+                        results[i] = result
+                    self.stats.encoded_s += length_s * len(indices)
+                    self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
         except RuntimeError as error:
             raise InferenceError(
                 "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
