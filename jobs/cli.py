@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from jobs import session
 from jobs.report import Report
-from jobs.spark_errors import SPARK_ERRORS, telling_line
+from jobs.spark.errors import SPARK_ERRORS, telling_line
 from transcribe.errors import ConfigError, TranscribeError
 
 

@@ -22,22 +22,24 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 
 from pyspark.sql import SparkSession
 
-from jobs import cli, inputs, ledger, plan, session
-from jobs.context import RunContext
-from jobs.interrupt import interruptible
-from jobs.isolate import Isolation
-from jobs.progress import Progress
+from jobs import cli, session
+from jobs.night import inputs, plan
+from jobs.night import outcome as ledger
+from jobs.night.context import RunContext
+from jobs.night.isolate import Isolation
+from jobs.night.progress import Progress
+from jobs.night.wave import WaveResult
 from jobs.report import Report, now
-from jobs.spark_errors import SPARK_ERRORS, telling_line
-from jobs.tables import Tables
-from jobs.wave import WaveResult
+from jobs.spark.errors import SPARK_ERRORS, telling_line
+from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
-from transcribe import registry as models
 from transcribe.config import Config
 from transcribe.errors import ConfigError, PublishError
-from transcribe.registry import Registry
-from transcribe.s3 import is_s3
-from transcribe.storage import S3Options, local_path
+from transcribe.models import registry as models
+from transcribe.models.registry import Registry
+from transcribe.storage.files import local_path
+from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.tables.tables import Tables
 
 
 def run(

@@ -11,10 +11,11 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs import session
-from jobs.plan import N_LISTED, Plan
-from jobs.tables import Tables
-from jobs.wave import WaveResult
+from jobs.night.plan import N_LISTED, Plan
+from jobs.night.wave import WaveResult
+from jobs.spark.read import read_table
 from transcribe import __version__
+from transcribe.tables.tables import Tables
 
 VERSIONED = ("pyspark", "deltalake", "ctranslate2", "faster-whisper", "pyarrow", "av")
 
@@ -86,13 +87,13 @@ class Report:
 
     def transcripts(self) -> DataFrame:
         """The table of current transcripts."""
-        return self.tables.read(self._session(), "transcripts")
+        return read_table(self._session(), self.tables, "transcripts")
 
     def failures(self) -> DataFrame:
-        return self.tables.read(self._session(), "failures")
+        return read_table(self._session(), self.tables, "failures")
 
     def runs(self) -> DataFrame:
-        return self.tables.read(self._session(), "runs")
+        return read_table(self._session(), self.tables, "runs")
 
     def _session(self) -> SparkSession:
         return self.spark or session.open()

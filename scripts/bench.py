@@ -29,7 +29,7 @@ from bench_summary import LeftOut, Run, summarize
 from bench_systems import SYSTEMS
 from bench_workloads import Sizes, Workload
 
-from transcribe.registry import DEFAULT_PATH, ModelEntry, Registry, fetch
+from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry, fetch
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("bench_systems.py")

@@ -20,18 +20,19 @@ from typing import Any
 from bench_job import Answers, File, Job, Loaded
 
 from transcribe import config as configuration
-from transcribe import engines, language
-from transcribe import registry as models
-from transcribe.chinese import in_script, script_of, wants_traditional
+from transcribe import engines
 from transcribe.config import Config
-from transcribe.decoding import Decoder
-from transcribe.decoding import Job as ChunkJob
+from transcribe.decoding import identify as language
+from transcribe.decoding.decoder import Decoder
+from transcribe.decoding.decoder import Job as ChunkJob
 from transcribe.engines.base import Engine
 from transcribe.errors import RecordingError
-from transcribe.listening import listen
-from transcribe.merge_timestamps import merge
-from transcribe.registry import Registry
-from transcribe.types import Chunk, Decoded, Heard, LanguageScores, Recording
+from transcribe.models import registry as models
+from transcribe.models.registry import Registry
+from transcribe.speech.segmenting import segment_recording
+from transcribe.text.script import in_script, script_of, wants_traditional
+from transcribe.transcript.merge import merge
+from transcribe.types import Chunk, Decoded, LanguageScores, Recording, Segmentation
 
 
 def library(job: Job) -> Loaded:
@@ -44,7 +45,7 @@ def library(job: Job) -> Loaded:
 
     def run(files: Sequence[File]) -> Answers:
         answers = Answers()
-        heard: dict[str, tuple[Recording, Heard]] = {}
+        heard: dict[str, tuple[Recording, Segmentation]] = {}
         work: list[ChunkJob] = []
         with ThreadPoolExecutor(threads) as pool:
             listened = list(pool.map(partial(_listen, config=config), files))
@@ -79,11 +80,11 @@ def library(job: Job) -> Loaded:
 
 
 def _listen(file: File, config: Config) -> tuple[Recording, list[Any]] | RecordingError:
-    """The recording with what ``listen`` yields (chunks with samples, ``Heard`` last), or why not."""
+    """The recording with what ``listen`` yields (chunks with samples, ``Segmentation`` last), or why not."""
     recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
     recording = replace(recording, traditional=wants_traditional(file.language))
     try:
-        return recording, list(listen(recording, Path(file.path), config))
+        return recording, list(segment_recording(recording, Path(file.path), config))
     except RecordingError as error:
         return error
 
@@ -94,7 +95,7 @@ def _config(job: Job) -> Config:
 
 
 def _languages(
-    work: Sequence[ChunkJob], heard: dict[str, tuple[Recording, Heard]], engine: Engine, config: Config
+    work: Sequence[ChunkJob], heard: dict[str, tuple[Recording, Segmentation]], engine: Engine, config: Config
 ) -> dict[str, tuple[dict[int, str], str, float]]:
     """What ``language.decide`` says of each recording; the chunks that vote share batches."""
     spoken: dict[str, dict[int, dict[int, ChunkJob]]] = defaultdict(lambda: defaultdict(dict))

@@ -26,7 +26,7 @@ import soundfile
 from transcribe.evaluate import reference
 from transcribe.evaluate.reference import Reference
 
-CLIPS = Path(__file__).resolve().parents[1] / "tests" / "data"
+CLIPS = Path(__file__).resolve().parent / "clips"
 NAMES = ("long", "short", "mixed", "silence")
 PROMPT_S = (2.0, 15.0)
 GAP_S = 0.7

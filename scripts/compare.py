@@ -22,12 +22,12 @@ from compare_markdown import render
 from deltalake import DeltaTable
 from peers import Answer, Pipeline
 
-from jobs.delta import dataset
 from transcribe.evaluate.reference import Reference, load
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
 from transcribe.evaluate.word_error import ErrorCount, count_errors, tokens
-from transcribe.registry import Registry, fetch
-from transcribe.s3 import S3Options
+from transcribe.models.registry import Registry, fetch
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.delta import dataset
 
 GROUPS: dict[str, Callable[[Reference], bool]] = {
     "over all": lambda reference: not reference.loose,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from transcribe.evaluate.timing import WITHIN_MS
-from transcribe.evaluate.word_error import BY_CHARACTER
+from transcribe.evaluate.word_error import UNSPACED
 
 
 def render(results: dict) -> str:
@@ -29,7 +29,7 @@ def _errors(form: str, groups: dict, n_scored: int) -> str:
     systems = list(next(iter(groups.values())))
     rows = [
         [
-            group + (" (characters)" if group in BY_CHARACTER else ""),
+            group + (" (characters)" if group in UNSPACED else ""),
             str(cells[systems[0]]["n_reference"]),
             *(_rate(cells[name]) for name in systems),
         ]

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from transcribe.config import Config
-from udfs import schemas
+from transcribe.tables import schemas
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("transcribe", "udfs", "jobs", "conf", "scripts")
@@ -41,6 +41,7 @@ def files(root: Path = ROOT) -> list[Row]:
         (path.as_posix(), first_line(root / path))
         for path in paths
         if (root / path).is_file() and (root / path).stat().st_size and not any(map(_is_litter, path.parts))
+        if path.parent.name != "clips"
     ]
 
 

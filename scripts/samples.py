@@ -18,10 +18,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from transcribe.registry import default_cache_dir, fetch_files
-from transcribe.sources import WheelSource
+from transcribe.models.registry import default_cache_dir, fetch_files
+from transcribe.models.sources import WheelSource
 
-CLIPS = Path(__file__).resolve().parents[1] / "tests" / "data"
+CLIPS = Path(__file__).resolve().parent / "clips"
 HUMAN = {  # file → sha256: read aloud by people, 44 s and 10 s
     "two_cities.wav": "f3348494d77cb74a02862f5e685ed09faf3e75832c5cc5c80703282c2cd8b52e",
     "beckett.wav": "e5a26b3d29e5b0bc8dbd72c11d16a3808a4ec0ac45b21f12a27d2a2fe5c5ae61",

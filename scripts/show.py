@@ -9,8 +9,8 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from jobs.delta import dataset
-from transcribe.s3 import S3Options
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.delta import dataset
 
 QUERIES = """
 How to query (any Delta reader will do):
@@ -19,7 +19,7 @@ How to query (any Delta reader will do):
           DeltaTable('{output}/transcripts').to_pandas(filesystem=files)[['recording_id', 'language', 'text']]
   DuckDB  INSTALL delta; LOAD delta;
           SELECT language, count(*), sum(duration_s) FROM delta_scan('{output}/transcripts') GROUP BY 1;
-  Spark   from jobs.tables import Tables; from transcribe.s3 import S3Options
+  Spark   from transcribe.tables.tables import Tables; from transcribe.storage.s3 import S3Options
           Tables('{output}', S3Options()).read(spark, 'transcripts').show()"""
 
 

@@ -21,9 +21,9 @@ import verify_rows
 from deltalake import DeltaTable
 from pyarrow.dataset import Dataset
 
-from jobs.delta import dataset
-from transcribe.s3 import S3Options
-from udfs import schemas
+from transcribe.storage.s3 import S3Options
+from transcribe.tables import schemas
+from transcribe.tables.delta import dataset
 
 SCHEMAS = {"transcripts": schemas.TRANSCRIPTS, "failures": schemas.FAILURES, "runs": schemas.RUNS}
 N_SHOWN = 5

@@ -8,7 +8,8 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from transcribe.errors import StorageError
-from transcribe.storage import S3Options, stat
+from transcribe.storage.files import stat
+from transcribe.storage.s3 import S3Options
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"

@@ -12,18 +12,20 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from . import config as configuration
-from . import engines, registry
-from .chinese import wants_traditional
-from .config import Config
-from .engines.base import Engine
-from .errors import ConfigError, ModelError, RecordingError
-from .language import LanguageError, normalize_hint
-from .pipeline import transcribe_recording
-from .registry import ModelEntry, Registry
-from .storage import S3Options, local_copy, stat
-from .subtitles import FORMATS, render
-from .types import Recording
+from transcribe import config as configuration
+from transcribe import engines
+from transcribe.config import Config
+from transcribe.deliver.subtitles import FORMATS, render
+from transcribe.engines.base import Engine
+from transcribe.errors import ConfigError, LanguageError, ModelError, RecordingError
+from transcribe.languages import normalize_hint
+from transcribe.models import registry
+from transcribe.models.registry import ModelEntry, Registry
+from transcribe.pipeline import transcribe_recording
+from transcribe.storage.files import local_copy, stat
+from transcribe.storage.s3 import S3Options
+from transcribe.text.script import wants_traditional
+from transcribe.types import Recording
 
 
 def main() -> int:

@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from . import __version__
-from .errors import ConfigError
+from transcribe import __version__
+from transcribe.errors import ConfigError
 
 
 class _Section(BaseModel):

@@ -4,6 +4,8 @@ TranscribeError
 ├── ConfigError          stop before Spark starts, exit code 2
 │   └── ManifestError    the input list itself cannot be used
 ├── RecordingError       one recording cannot be done: a row in ``failures``
+│   ├── PlanError        listed wrongly                        (until its row is corrected)
+│   │   └── LanguageError  a language that cannot be transcribed
 │   ├── StorageError     cannot be listed, read or fetched     (retried in the next run)
 │   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
 │   └── InferenceError   the engine failed on its chunks       (retried in the next run)
@@ -14,7 +16,7 @@ TranscribeError
 
 from __future__ import annotations
 
-from .types import Failure
+from transcribe.types import Failure
 
 
 class TranscribeError(Exception):
@@ -48,6 +50,17 @@ class RecordingError(TranscribeError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:  # both parts of the text travel
         return type(self), (self.error, self.message, self.next_step)
+
+
+class PlanError(RecordingError):
+    """A recording that cannot be planned as it is listed."""
+
+    stage = "plan"
+    retryable = False
+
+
+class LanguageError(PlanError):
+    """A language that cannot be transcribed."""
 
 
 class StorageError(RecordingError):

@@ -1,6 +1,6 @@
 """All stages on one recording, in order and without Spark: the shortest way to read what the job does.
 
-``jobs/wave.py`` runs the same functions spread over a cluster; the transcript is the same.
+``jobs/night/wave.py`` runs the same functions spread over a cluster; the transcript is the same.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chinese, language
-from .config import Config
-from .decoding import Decoder, Job, Pcm
-from .engines.base import Engine
-from .listening import listen
-from .merge_timestamps import merge
-from .registry import ModelEntry, Registry
-from .types import Chunk, Heard, LanguageScores, Recording, Transcript
+from transcribe.clock import Pcm
+from transcribe.config import Config
+from transcribe.decoding import identify as language
+from transcribe.decoding.decoder import Decoder, Job
+from transcribe.engines.base import Engine
+from transcribe.models.registry import ModelEntry, Registry
+from transcribe.speech.segmenting import segment_recording
+from transcribe.text import script as chinese
+from transcribe.transcript.merge import merge
+from transcribe.types import Chunk, LanguageScores, Recording, Segmentation, Transcript
 
 LoadEngine = Callable[[ModelEntry], Engine]
 
@@ -26,13 +28,13 @@ def transcribe_recording(
 ) -> Transcript:
     """The transcript of the file at ``path``. Raises ``RecordingError`` when it cannot be done."""
     chunks: list[tuple[Chunk, Pcm]] = []
-    heard: Heard | None = None
-    for item in listen(recording, path, config):
-        if isinstance(item, Heard):
+    heard: Segmentation | None = None
+    for item in segment_recording(recording, path, config):
+        if isinstance(item, Segmentation):
             heard = item
         else:
             chunks.append(item)
-    assert heard is not None  # listen ends with it
+    assert heard is not None  # segmenting ends with it
     hint = registry.usable_hint(recording, config.model)
     voted = {} if hint else _vote(chunks, config, load_engine(registry.get(config.language.model)))
     spoken = language.speech_by_channel((chunk.channel, chunk.speech_s) for chunk, _ in chunks)

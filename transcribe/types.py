@@ -2,7 +2,7 @@
 
 Two clocks: the *recording's* (0 at the first sample of the file) and the *chunk's* (0 at the first
 sample of what the model hears). Chunk-clock names end in ``_in_chunk_s``; everything else ending in
-``_s`` is on the recording's clock or a duration. Only ``merge_timestamps.py`` converts between them.
+``_s`` is on the recording's clock or a duration. Only ``clock.py`` converts between them.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Segmentation:
     """What segmentation learned about one recording."""
 
     recording_id: str

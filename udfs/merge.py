@@ -7,12 +7,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from transcribe.chinese import in_script
-from transcribe.merge_timestamps import merge
 from transcribe.payload import parse
-from transcribe.types import Decoded, Heard, Recording, Transcript
-
-from .schemas import SCHEMA_VERSION, TRANSCRIPTS
+from transcribe.tables.schemas import SCHEMA_VERSION, TRANSCRIPTS
+from transcribe.text.script import in_script
+from transcribe.transcript.merge import merge
+from transcribe.types import Decoded, Recording, Segmentation, Transcript
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def merge_group(rows: pa.Table) -> pa.Table:
     assignment = parse(Assignment, payloads["assigned"][0])
     transcript = merge(
         assignment.recording,
-        parse(Heard, payloads["heard"][0]),
+        parse(Segmentation, payloads["heard"][0]),
         in_script([parse(Decoded, text) for text in payloads["decoded"]], assignment.chinese_script),
         assignment.language,
         assignment.language_prob,

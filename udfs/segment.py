@@ -8,19 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from transcribe.audio import probe
+from transcribe.audio.decode import probe
 from transcribe.config import Config
 from transcribe.errors import failure
-from transcribe.listening import listen
 from transcribe.payload import dump, parse
-from transcribe.storage import S3Options, local_copy, open_binary
-from transcribe.types import Heard, Recording
+from transcribe.speech.segmenting import segment_recording
+from transcribe.storage.files import local_copy, open_binary
+from transcribe.storage.s3 import S3Options
+from transcribe.types import Recording, Segmentation
 
 SEGMENTED = (
     "recording_id string, kind string, channel int, idx int, speech_s double, duration_s double, "
     "payload string, pcm binary"
 )
-"""kind: chunk (payload Chunk, pcm int16), heard (Heard), failure (Failure) or stats (duration_s: the
+"""kind: chunk (payload Chunk, pcm int16), heard (Segmentation), failure (Failure) or stats (duration_s: the
 task's seconds). What a kind does not have is -1, 0 or empty: pandas has no good nulls for it."""
 
 PROBED = "recording_id string, duration_s double, n_channels int, payload string"
@@ -49,8 +50,8 @@ def _segment_one(recording: Recording, config: Config, s3: S3Options) -> Frames:
     rows: list[Row] = []
     try:
         with local_copy(recording.uri, s3) as path:
-            for item in listen(recording, path, config):
-                if isinstance(item, Heard):
+            for item in segment_recording(recording, path, config):
+                if isinstance(item, Segmentation):
                     rows.append(
                         _row(recording.recording_id, "heard", duration_s=item.duration_s, payload=dump(item))
                     )

@@ -18,14 +18,13 @@ import pandas as pd
 from pyspark import Accumulator
 
 from transcribe.config import Config
-from transcribe.decoding import Decoder, Job
+from transcribe.decoding.decoder import Decoder, Job
 from transcribe.engines.base import Engine
 from transcribe.errors import failure
+from transcribe.models.registry import ModelEntry
 from transcribe.payload import dump, parse
-from transcribe.registry import ModelEntry
 from transcribe.types import Chunk, Decoded
-
-from .worker import engine_for
+from udfs.worker import engine_for
 
 IDENTIFIED = "recording_id string, kind string, channel int, idx int, speech_s double, payload string"
 """kind: scores (payload LanguageScores of one chunk), failure (Failure) or stats (JSON)."""

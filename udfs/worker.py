@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pyspark import TaskContext
 
-from transcribe import engines, registry
+from transcribe import engines
 from transcribe.config import Config
 from transcribe.engines.base import Engine
-from transcribe.registry import ModelEntry
+from transcribe.models import registry
+from transcribe.models.registry import ModelEntry
 
 _engines: dict[tuple[str, ...], Engine] = {}  # settings first
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config import Config
-from ..errors import ConfigError
-from .base import Engine
+from transcribe.config import Config
+from transcribe.engines.base import Engine
+from transcribe.errors import ConfigError
 
 NAMES = ("ctranslate2", "fake")
 
@@ -16,7 +16,7 @@ def load(
 ) -> Engine:
     """Load a model. ``device`` is cpu or cuda. Raises ``ModelError`` when the weights cannot be loaded."""
     if name == "ctranslate2":
-        from .ctranslate2 import CTranslate2Engine, EngineOptions
+        from transcribe.engines.ctranslate2 import CTranslate2Engine, EngineOptions
 
         decode = config.decode
         automatic = "float16" if device == "cuda" else "int8"
@@ -32,7 +32,7 @@ def load(
         )
         return CTranslate2Engine(model_dir, options)
     if name == "fake":
-        from .fake import FakeEngine
+        from transcribe.engines.fake import FakeEngine
 
         return FakeEngine(f"{device}:{device_index}")
     raise ConfigError("engine", name, f"unknown engine; known: {', '.join(NAMES)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
 
 
 @dataclass

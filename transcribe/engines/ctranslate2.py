@@ -29,12 +29,12 @@ import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
-from ..alignment import word_times
-from ..errors import InferenceError, ModelError
-from ..guards import compression_ratio
-from ..types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
-from .base import EngineStats
-from .cpu import keep_freed_memory, one_blas_thread
+from transcribe.alignment.words import word_times
+from transcribe.decoding.guards import compression_ratio
+from transcribe.engines.base import EngineStats
+from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
+from transcribe.errors import InferenceError, ModelError
+from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 WINDOW_S = 30.0
 FRAMES_PER_S = 100

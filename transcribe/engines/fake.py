@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..guards import compression_ratio
-from ..types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
-from .base import EngineStats
+from transcribe.decoding.guards import compression_ratio
+from transcribe.engines.base import EngineStats
+from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 WORD_S = 0.5
 NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -1,0 +1,1 @@
+"""References, error rates and timing errors."""

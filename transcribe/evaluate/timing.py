@@ -10,7 +10,8 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from transcribe.evaluate.word_error import BY_CHARACTER, tokens
+from transcribe.evaluate.word_error import tokens
+from transcribe.languages import UNSPACED
 
 TimedText = tuple[float, float, str]
 """start_s, end_s, word."""
@@ -83,7 +84,7 @@ def compare_word_times(
 
 def _pieces(words: Iterable[TimedText], language: str) -> list[_Piece]:
     # The English normaliser joins and expands words ("twenty five" → 25), which would lose their times.
-    plain = language if language in BY_CHARACTER else ""
+    plain = language if language in UNSPACED else ""
     pieces = []
     for start_s, end_s, text in words:
         texts = tokens(text, plain)

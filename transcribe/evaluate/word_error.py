@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-BY_CHARACTER = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-"""Languages written without spaces between words: one token a character."""
+from transcribe.languages import UNSPACED
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class ErrorCount:
     substitutions: int = 0
     deletions: int = 0
     insertions: int = 0
-    n_reference: int = 0  # tokens: words, or characters of a language in BY_CHARACTER
+    n_reference: int = 0  # tokens: words, or characters of a language in UNSPACED
 
     def __add__(self, other: ErrorCount) -> ErrorCount:
         return ErrorCount(
@@ -70,7 +69,7 @@ def count_errors(
 
 
 def tokens(text: str, language: str, *, spell_numbers: bool = False) -> list[str]:
-    """Normalised words (characters for a language in BY_CHARACTER), in order; empty text gives none.
+    """Normalised words (characters for a language in UNSPACED), in order; empty text gives none.
 
     ``spell_numbers``: digits become words of the language, so that "7" and "sept" are the same. English
     needs no such help: its normaliser writes numbers as digits. A language that num2words does not know
@@ -113,7 +112,7 @@ def _normalizer(language: str) -> Callable[[str], str]:
     if language == "en":
         normalizer = EnglishTextNormalizer()
     else:
-        normalizer = BasicTextNormalizer(split_letters=language in BY_CHARACTER)
+        normalizer = BasicTextNormalizer(split_letters=language in UNSPACED)
     return normalizer
 
 

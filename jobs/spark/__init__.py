@@ -1,0 +1,1 @@
+"""The driver's dealings with Spark itself."""

@@ -1,0 +1,87 @@
+"""Chunks to tasks: one model a task, large ones first; each task's key its own partition."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.night.balance import balance, partition_keys
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ITEMS = st.lists(st.tuples(st.sampled_from(["base", "large"]), st.floats(0.1, 30)), max_size=60)
+
+
+@given(ITEMS, st.floats(10, 600), st.integers(1, 8))
+def test_bins_are_of_one_model_gapless_and_bounded(
+    items: list[tuple[str, float]], bin_s: float, n_slots: int
+) -> None:
+    bins = balance(items, bin_s, n_slots)
+    assert len(bins) == len(items) and balance(items, bin_s, n_slots) == bins
+    assert set(bins) == set(range(max(bins, default=-1) + 1))
+    loads: dict[int, list[tuple[str, float]]] = defaultdict(list)
+    for item, bin_ in zip(items, bins, strict=True):
+        loads[bin_].append(item)
+    for inside in loads.values():
+        assert len({model for model, _ in inside}) == 1
+        *_, last_s = sorted((duration_s for _, duration_s in inside), reverse=True)
+        assert sum(duration_s for _, duration_s in inside) - last_s < bin_s
+
+
+def _finished_s(bins: list[int], cost_s: list[float], n_slots: int) -> float:
+    """When the last core is done, if each takes the next bin as soon as it is free."""
+    of_bin: dict[int, float] = defaultdict(float)
+    for bin_, s in zip(bins, cost_s, strict=True):
+        of_bin[bin_] += s
+    free_s = [0.0] * n_slots
+    for bin_ in sorted(of_bin):
+        free_s[free_s.index(min(free_s))] += of_bin[bin_]
+    return max(free_s)
+
+
+@pytest.mark.parametrize("n_slots", [2, 8])
+def test_no_core_waits_long_for_another_though_costs_are_not_known(n_slots: int) -> None:
+    draw = random.Random(1)
+    durations_s = [draw.uniform(1, 22) for _ in range(200 * n_slots)]
+    cost_s = [s * draw.choice([1, 1, 1, 1, 3]) for s in durations_s]  # a fifth is decoded again
+    bins = balance([("base", s) for s in durations_s], 600.0, n_slots)
+    assert _finished_s(bins, cost_s, n_slots) < 1.05 * sum(cost_s) / n_slots
+
+
+def test_chunks_of_like_length_share_a_task() -> None:
+    bins = balance([("base", s) for s in (3.0, 22.0) * 100], 100.0, 1)
+    lengths = [{s for s, b in zip((3.0, 22.0) * 100, bins, strict=True) if b == bin_} for bin_ in set(bins)]
+    assert sum(len(found) > 1 for found in lengths) <= 1
+
+
+def test_large_tasks_of_every_model_run_before_the_small_ones() -> None:
+    items = [("base", 20.0)] * 60 + [("large", 20.0)] * 60
+    bins = balance(items, 600.0, 2)
+    n_items = [bins.count(bin_) for bin_ in sorted(set(bins))]
+    assert n_items[0] == 15 and n_items[-1] <= 3 and {bins[0], bins[60]} == {0, 1}
+
+
+def test_a_long_recording_is_spread_like_many_short_ones() -> None:
+    bins = balance([("base", 25.0)] * 1440, 600.0, 2)  # ten hours
+    assert bins.count(0) == 24 and bins.count(max(bins)) <= 3 and len(set(bins)) < 75
+
+
+@pytest.mark.spark
+def test_every_key_has_a_partition_of_its_own(spark: SparkSession) -> None:
+    """Spark's own hash is the judge."""
+    keys = {n: partition_keys(n) for n in (1, 2, 7, 40, 1000)}
+    assert all(len(found) == n for n, found in keys.items())
+    rows = [(n, place, key) for n, found in keys.items() for place, key in enumerate(found)]
+    placed = spark.createDataFrame(pa.Table.from_pylist([dict(zip("npk", row, strict=True)) for row in rows]))
+    assert placed.where("pmod(hash(k), n) != p").count() == 0
+    array = f"array({','.join(map(str, keys[7]))})"
+    few = spark.range(100).selectExpr(f"cast({array}[id % 7] as bigint) k")
+    places = few.repartition(7, "k").selectExpr("spark_partition_id() place", "k").distinct().collect()
+    assert {row.k: row.place for row in places} == {key: place for place, key in enumerate(keys[7])}

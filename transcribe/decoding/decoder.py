@@ -1,0 +1,195 @@
+"""Chunks to believable hypotheses: decode, doubt, decode again more carefully.
+
+The first pass is fast (short context). Where its beam's candidates differ, the chunk is decoded once more
+with the full 30 s context, and the text that agrees better with all candidates of both stays. Where
+the guards say that the decoder lost its way, it is decoded in parts. What is doubted still, or for another
+reason, is decoded with full context, then in parts with full context, then without repeated phrases; the
+first believable result is taken, else the least bad one is kept with its verdict. Nothing is sampled
+(CTranslate2 cannot be seeded a call), so the same audio always gives the same text. Every step sees one chunk
+at a time as far as its result is concerned, so a chunk's outcome depends on its own audio alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from transcribe.clock import Pcm, cut, to_float
+from transcribe.config import Config
+from transcribe.decoding import guards
+from transcribe.decoding.mbr import expected_error_rate, select
+from transcribe.engines.base import Engine
+from transcribe.speech.chunking import split
+from transcribe.types import (
+    Chunk,
+    ChunkAudio,
+    Decoded,
+    DecodeOptions,
+    Hypothesis,
+    Verdict,
+)
+
+PHRASE_TOKENS = 4
+"""A phrase of so many tokens may appear once in the last try; that ends any loop."""
+DOUBTFUL = ("low_logprob", "too_few_words", "missed_speech", "no_words")
+"""Reasons that leave a text publishable; all others reject it."""
+LOST = ("loop", "too_many_characters", "too_few_words", "missed_speech")
+"""Reasons to decode in parts at once: with full context the decoder mostly loses its way at the same place,
+and a context of 30 s costs more than all the parts."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A chunk to decode, with its samples and language."""
+
+    chunk: Chunk
+    pcm: Pcm
+    language: str | None
+
+    @property
+    def audio(self) -> ChunkAudio:
+        return ChunkAudio(self.chunk.chunk_id, to_float(self.pcm), self.language, self.chunk.speech_s)
+
+
+@dataclass(frozen=True)
+class _Try:
+    hypothesis: Hypothesis
+    reason: str  # of doubt; "" when believable
+
+
+@dataclass
+class _Suspect:
+    """A chunk that is worth another try, and what came of it."""
+
+    job: Job
+    tries: list[_Try]  # of the whole chunk, the first pass's first
+    attempts: int = 1  # those in parts, too
+    results: list[Decoded] = field(default_factory=list)
+
+    @property
+    def first(self) -> _Try:
+        return self.tries[0]
+
+    def settle(self, chosen: _Try) -> None:
+        self.results = [_decoded(self.job.chunk, chosen, self.first, self.attempts)]
+
+
+class Decoder:
+    """Decodes batches of chunks with one engine under one configuration."""
+
+    def __init__(self, engine: Engine, config: Config) -> None:
+        self._engine = engine
+        self._config = config
+        self._first = DecodeOptions(beam_size=config.decode.beam_size)
+        self._careful = replace(self._first, beam_size=max(5, config.decode.beam_size), full_context=True)
+
+    def decode(self, jobs: Sequence[Job]) -> list[Decoded]:
+        """Results in input order; a chunk that had to be split gives one result a part."""
+        tries = self._tries(jobs, self._first)
+        suspects = {
+            i: _Suspect(job, [first])
+            for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
+            if self._is_open(first)
+        }
+        self._repair(list(suspects.values()))
+        results: list[Decoded] = []
+        for i, (job, first) in enumerate(zip(jobs, tries, strict=True)):
+            results += suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
+        return results
+
+    def _is_open(self, attempt: _Try) -> bool:
+        """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
+        config = self._config.guards
+        if not config.repair:
+            return False
+        if attempt.reason:
+            return True
+        if self._config.decode.full_context:
+            return False
+        return expected_error_rate(attempt.hypothesis) > config.unsure_disagreement
+
+    def _tries(self, jobs: Sequence[Job], options: DecodeOptions) -> list[_Try]:
+        heard = self._engine.transcribe([job.audio for job in jobs], options)
+        return [
+            _Try(h, guards.doubt(h, job.chunk, self._config.guards))
+            for job, h in zip(jobs, heard, strict=True)
+        ]
+
+    def _repair(self, suspects: Sequence[_Suspect]) -> None:
+        """Each step takes those that the steps before have not settled; the last settles all."""
+        self._in_parts([s for s in suspects if s.first.reason in LOST], self._first)
+        self._with_full_context([s for s in suspects if not s.results])
+        self._in_parts([s for s in suspects if not s.results], self._careful)
+        self._without_repeats([s for s in suspects if not s.results])
+
+    def _in_parts(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> None:
+        """Settles those that have several parts, all of them believable."""
+        parts = [self._parts(suspect.job) for suspect in suspects]
+        heard = iter(self._tries([part for of_one in parts for part in of_one], options))
+        for suspect, of_one in zip(suspects, parts, strict=True):
+            tries = [next(heard) for _ in of_one]
+            suspect.attempts += bool(tries)
+            if tries and not any(t.reason for t in tries):
+                suspect.results = [
+                    _decoded(part.chunk, t, suspect.first, suspect.attempts)
+                    for part, t in zip(of_one, tries, strict=True)
+                ]
+
+    def _parts(self, job: Job) -> list[Job]:
+        parts = split(job.chunk, self._config.chunk)
+        if len(parts) == 1:
+            return []
+        return [Job(part, cut(job.chunk, job.pcm, part.pieces), job.language) for part in parts]
+
+    def _with_full_context(self, suspects: Sequence[_Suspect]) -> None:
+        """Settles the unsure, what becomes believable, and noise: a surer tone is no proof of speech."""
+        for suspect, second in zip(suspects, self._tries_of(suspects, self._careful), strict=True):
+            first = suspect.first
+            if not first.reason:
+                suspect.settle(_select(first, second))
+            elif first.reason == "no_speech" and self._hears_no_speech(second):
+                suspect.settle(first)
+            elif not second.reason:
+                suspect.settle(second)
+
+    def _hears_no_speech(self, attempt: _Try) -> bool:
+        return attempt.hypothesis.no_speech_prob > self._config.guards.max_no_speech_prob
+
+    def _without_repeats(self, suspects: Sequence[_Suspect]) -> None:
+        """Settles all: with what is believable now, else with the least bad of all tries."""
+        talkative = [s for s in suspects if any(t.hypothesis.text for t in s.tries)]
+        self._tries_of(talkative, replace(self._careful, no_repeat_ngram_size=PHRASE_TOKENS))
+        for suspect in suspects:
+            suspect.settle(min(suspect.tries, key=_badness))
+
+    def _tries_of(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> list[_Try]:
+        """Another try of each whole chunk, remembered with it."""
+        tries = self._tries([suspect.job for suspect in suspects], options)
+        for suspect, attempt in zip(suspects, tries, strict=True):
+            suspect.tries.append(attempt)
+            suspect.attempts += 1
+        return tries
+
+
+def _select(first: _Try, second: _Try) -> _Try:
+    """Of a believable try and another: the one whose text the candidates of both support."""
+    if second.reason or select(first.hypothesis, second.hypothesis) is first.hypothesis:
+        return first
+    return second
+
+
+def _badness(attempt: _Try) -> tuple[int, float]:
+    """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
+    if attempt.reason in DOUBTFUL:
+        rank = 2 if attempt.reason == "no_words" else 1
+    else:
+        rank = 3 if attempt.reason else 0
+    return rank, -attempt.hypothesis.avg_logprob
+
+
+def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
+    if not chosen.reason:
+        verdict = Verdict("repaired", first.reason) if first.reason else Verdict("ok")
+    else:
+        verdict = Verdict("doubtful" if chosen.reason in DOUBTFUL else "rejected", chosen.reason)
+    return Decoded(chunk, replace(chosen.hypothesis, candidates=()), verdict, attempts)

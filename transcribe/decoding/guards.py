@@ -1,0 +1,87 @@
+"""Is a hypothesis believable? Whisper's failures are loud; these are the sounds they make.
+
+Thresholds follow openai/whisper (``compression_ratio_threshold``, ``logprob_threshold``,
+``no_speech_threshold``); character rate and coverage by words are ours.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+from transcribe.config import GuardsConfig
+from transcribe.types import Chunk, Hypothesis
+
+MAX_REPEATS = 5
+"""Nobody says a phrase more often in a row."""
+
+
+def compression_ratio(text: str) -> float:
+    """UTF-8 bytes over zlib bytes; 1.0 for no text. Loops compress well."""
+    data = text.encode()
+    return round(len(data) / len(zlib.compress(data)), 3) if data else 1.0
+
+
+def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
+    """Why the hypothesis for ``chunk`` is not to be believed; "" when it is.
+
+    Empty text over speech is doubted as ``no_words``.
+    """
+    if not hypothesis.text:
+        return "no_words"
+    if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
+        return "no_score"
+    looped = longest_repeat(hypothesis.text) > MAX_REPEATS
+    if hypothesis.compression_ratio > config.max_compression_ratio or looped:
+        return "loop"
+    if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
+        return "too_many_characters"
+    if (
+        hypothesis.no_speech_prob > config.max_no_speech_prob
+        and hypothesis.avg_logprob < config.min_avg_logprob
+    ):
+        return "no_speech"
+    if hypothesis.avg_logprob < config.min_avg_logprob:
+        return "low_logprob"
+    if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
+        return "too_few_words"
+    if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
+        return "missed_speech"
+    return ""
+
+
+def longest_repeat(text: str) -> int:
+    """How often the most repeated phrase of 1 to 8 words follows itself directly."""
+    words = text.split()
+    most = 1
+    for n in range(1, 9):
+        run = n  # words that equal the one n places before
+        for i in range(n, len(words)):
+            run = run + 1 if words[i] == words[i - n] else n
+            most = max(most, run // n)
+    return most
+
+
+def longest_wordless_s(hypothesis: Hypothesis, duration_s: float) -> float:
+    """The longest stretch of a chunk before, between or after words; 0 without word times.
+
+    A chunk's pauses are short, so a long one is speech that the decoder skipped: mostly an early stop.
+    """
+    if not hypothesis.words:
+        return 0.0
+    starts_s = [*(word.start_in_chunk_s for word in hypothesis.words), duration_s]
+    ends_s = [0.0, *(word.end_in_chunk_s for word in hypothesis.words)]
+    return max(start_s - end_s for start_s, end_s in zip(starts_s, ends_s, strict=True))
+
+
+def covered_share(hypothesis: Hypothesis, speech_s: float) -> float:
+    """Share of the speech that lies within 0.5 s of a word; 1 when there is no speech or no times."""
+    if speech_s <= 0 or not hypothesis.words:
+        return 1.0
+    covered_s = 0.0
+    until_s = 0.0
+    for word in hypothesis.words:
+        start_s, end_s = word.start_in_chunk_s - 0.5, word.end_in_chunk_s + 0.5
+        covered_s += max(0.0, end_s - max(start_s, until_s))
+        until_s = max(until_s, end_s)
+    return min(1.0, covered_s / speech_s)

@@ -1,0 +1,1 @@
+"""Samples to chunks: find speech, pack it."""

@@ -1,0 +1,151 @@
+"""Executors write a table's Parquet files; ``transcribe/tables/tables.py`` commits them.
+
+A file lies under the table's folder from the start, with a unique name, and is part of the table only once
+a commit names it: whatever crashes before leaves an orphan that no reader sees and a vacuum removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from transcribe.errors import PublishError
+from transcribe.storage.files import local_path
+from transcribe.storage.s3 import S3Options, is_s3
+
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+"""Arrow bytes held back by one task, over all partitions: then its largest partition becomes a file."""
+
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+WRITTEN_FILE = pa.schema(
+    [
+        ("path", pa.string()),
+        ("partition_values", pa.map_(pa.string(), pa.string())),
+        ("size_bytes", pa.int64()),
+        ("n_rows", pa.int64()),
+        ("stats", pa.string()),
+    ]
+)
+"""What ``write_partitioned`` yields: one row a file."""
+
+WRITTEN_FILE_DDL = (
+    "path string, partition_values map<string,string>, size_bytes bigint, n_rows bigint, stats string"
+)
+"""The same for Spark's ``mapInArrow``."""
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A Parquet file that waits for its commit; ``WrittenFile(**row.asDict())`` from a Spark row."""
+
+    path: str  # relative to the table's folder
+    partition_values: dict[str, str | None]
+    size_bytes: int
+    n_rows: int
+    stats: str  # Delta's statistics, JSON
+
+
+def write_partitioned(
+    batches: Iterable[pa.RecordBatch],
+    table_uri: str,
+    schema: pa.Schema,
+    partition_columns: Sequence[str],
+    s3: S3Options,
+) -> Iterator[pa.RecordBatch]:
+    """Writes rows as Parquet files below ``table_uri``; yields a ``WRITTEN_FILE`` row for each.
+
+    ``schema`` is the table's: the batches' columns are put in its order and cast to its types. Partition
+    columns are strings; null and "" are the same partition, as in Delta. Empty input writes nothing.
+    Raises ``PublishError`` when the table's folder cannot be written to.
+    """
+    held: dict[tuple[str | None, ...], list[pa.RecordBatch]] = defaultdict(list)
+    held_bytes: dict[tuple[str | None, ...], int] = defaultdict(int)
+
+    def flush(key: tuple[str | None, ...]) -> pa.RecordBatch:
+        held_bytes.pop(key)
+        values = dict(zip(partition_columns, key, strict=True))
+        rows = pa.Table.from_batches(held.pop(key)).combine_chunks()  # one row group, not one a batch
+        try:
+            file = write_file(rows.to_batches(), table_uri, values, s3)
+        except OSError as error:
+            raise PublishError(f"{table_uri}: an executor cannot write there: {error}") from None
+        return pa.RecordBatch.from_pylist([asdict(file)], schema=WRITTEN_FILE)
+
+    for batch in batches:
+        rows = batch.select(schema.names).cast(schema)
+        for key, part in _by_partition(rows, partition_columns):
+            held[key].append(part)
+            held_bytes[key] += part.nbytes
+        while sum(held_bytes.values()) > MAX_BUFFERED_BYTES:
+            yield flush(max(held_bytes, key=lambda key: held_bytes[key]))
+    for key in list(held):
+        yield flush(key)
+
+
+def write_file(
+    batches: Iterable[pa.RecordBatch], table_uri: str, values: dict[str, str | None], s3: S3Options
+) -> WrittenFile:
+    """One file in the folder of its partition ``values``, from at least one batch without those columns."""
+    folder = "/".join(f"{name}={_escaped(value)}" for name, value in values.items())
+    path = f"{folder}/part-{uuid.uuid4()}.parquet".lstrip("/")
+    filesystem, root = table_filesystem(table_uri, s3)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        filesystem.create_dir(f"{root}/{folder}", recursive=True)
+    n_rows, ids = 0, []
+    batches = iter(batches)
+    first = next(batches)
+    with (
+        filesystem.open_output_stream(f"{root}/{path}") as sink,
+        pq.ParquetWriter(sink, first.schema, compression="zstd") as writer,
+    ):
+        for batch in chain([first], batches):
+            writer.write_batch(batch)
+            n_rows += batch.num_rows
+            if batch.num_rows and "recording_id" in batch.schema.names:
+                ids.extend(pc.min_max(batch["recording_id"]).as_py().values())
+        writer.close()
+        size_bytes = sink.tell()
+    stats: dict[str, Any] = {"numRecords": n_rows}
+    if ids:
+        stats["minValues"] = {"recording_id": min(ids)}
+        stats["maxValues"] = {"recording_id": max(ids)}
+    return WrittenFile(path, values, size_bytes, n_rows, json.dumps(stats, ensure_ascii=False))
+
+
+def table_filesystem(table_uri: str, s3: S3Options) -> tuple[fs.FileSystem, str]:
+    """pyarrow's filesystem for a table and the table's folder in it. Credentials: AWS's own chain."""
+    if not is_s3(table_uri):
+        return fs.LocalFileSystem(), str(local_path(table_uri))
+    options = {"endpoint_override": s3.endpoint, "region": s3.region or os.environ.get("AWS_REGION")}
+    given = {name: value for name, value in options.items() if value}
+    return fs.S3FileSystem(**given), table_uri.removeprefix("s3://").rstrip("/")
+
+
+def _by_partition(
+    rows: pa.RecordBatch, columns: Sequence[str]
+) -> Iterator[tuple[tuple[str | None, ...], pa.RecordBatch]]:
+    """The batch's rows by their values in ``columns``, without those columns."""
+    found: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    for index in range(rows.num_rows):
+        found[tuple(rows[name][index].as_py() or None for name in columns)].append(index)
+    kept = rows.select([name for name in rows.schema.names if name not in columns])
+    for key, indices in found.items():
+        yield key, kept.take(pa.array(indices, pa.int64()))
+
+
+def _escaped(value: str | None) -> str:
+    """A partition value as a folder's name: every reader undoes percent-escapes, also delta-rs's own."""
+    return quote(value, safe="") if value else NULL_PARTITION

@@ -1,0 +1,113 @@
+"""The published tables: ``transcripts``, ``failures`` and ``runs`` below the output folder.
+
+How a change stays atomic is told in ``delta.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from transcribe.errors import ConfigError, StorageError
+from transcribe.storage.files import local_path
+from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.tables.delta import KeyedTable
+from transcribe.tables.parquet import WrittenFile
+from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+
+
+class Tables:
+    """The tables below ``output_uri`` (a folder or ``s3://bucket/prefix``), made when first written to.
+
+    Methods raise ``PublishError`` when a table cannot be read or changed; a change that raises has not
+    happened. Two processes may use the same tables at once.
+    """
+
+    def __init__(self, output_uri: str, s3: S3Options) -> None:
+        try:
+            root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+        except StorageError as error:
+            raise ConfigError("--output", output_uri, error.next_step) from None
+        if "%" in root:
+            raise ConfigError("--output", output_uri, "choose a path without %: Delta takes it for an escape")
+        self.root = root
+        partitions = list(TRANSCRIPT_PARTITIONS)
+        one = "One current transcript per recording"
+        self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)
+        one = "One row per recording that cannot be transcribed, until it can"
+        self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
+        self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
+
+    def create(self) -> None:
+        """Makes the tables that are not there yet, so that readers find all three."""
+        for table in (self.transcripts, self.failures, self.runs):
+            table.open()
+
+    def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
+        """Of all recordings, or of these: what tells whether their transcripts are up to date."""
+        columns = ["recording_id", "source_version", "fingerprint", "service", *TRANSCRIPT_PARTITIONS]
+        return self.transcripts.rows(columns, ids)
+
+    def current_failures(self, ids: Collection[str] | None = None) -> pa.Table:
+        """Of all recordings, or of these: their rows of ``failures``."""
+        return self.failures.rows(FAILURES.names, ids)
+
+    def publish_wave(
+        self, run_id: str, wave: str, files: Collection[WrittenFile], replaced_ids: Collection[str]
+    ) -> bool:
+        """Adds the wave's files and takes out the rows that ``replaced_ids`` had so far, in one commit.
+
+        Give all ids of the wave that may be in the table: those that are not cost little, and one left
+        out would end up with two rows. False if this wave of this run was published before: then nothing
+        happens.
+        """
+        return self.transcripts.change(lambda: files, replaced_ids, mark=f"wave/{run_id}/{wave}")
+
+    def remove_transcripts(self, ids: Collection[str]) -> bool:
+        """Takes the recordings' rows out in one commit; False if there are none."""
+        return self.transcripts.change(list, ids)
+
+    def record_failures(self, rows: Iterable[Mapping[str, Any]], cleared_ids: Collection[str]) -> bool:
+        """One commit: a row for each failed recording, none for ``cleared_ids``; False if nothing changes.
+
+        ``rows`` have the columns of ``failures`` except attempts, first_seen_at, last_seen_at and
+        schema_version, which are set here: another run's failure adds to ``attempts`` and keeps
+        ``first_seen_at``; recording the same run's failure again counts once.
+        """
+        failed = {row["recording_id"]: row for row in rows}
+
+        def new_files() -> list[WrittenFile]:
+            known = {
+                row["recording_id"]: row for row in self.failures.rows(FAILURES.names, failed).to_pylist()
+            }
+            return self.failures.write(_failure(row, known.get(id_)) for id_, row in failed.items())
+
+        return self.failures.change(new_files, {*failed, *cleared_ids})
+
+    def record_run(self, row: Mapping[str, Any]) -> bool:
+        """Appends the run's row, without schema_version; False if its ``run_id`` is recorded already."""
+        full = {**row, "schema_version": SCHEMA_VERSION}
+        return self.runs.change(lambda: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
+
+    def maintain(self, retention_h: int) -> None:
+        """Compacts small files and deletes those that no version of the last ``retention_h`` hours needs.
+
+        Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
+        if they wait for their commit longer than that.
+        """
+        for table in (self.transcripts, self.failures, self.runs):
+            table.maintain(retention_h)
+
+
+def _failure(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The full row; ``known`` is what the table holds for this recording."""
+    now = datetime.now(timezone.utc)
+    first_seen_at, attempts = now, 1
+    if known:
+        first_seen_at = known["first_seen_at"]
+        attempts = known["attempts"] + (known["run_id"] != row["run_id"])
+    seen = {"attempts": attempts, "first_seen_at": first_seen_at, "last_seen_at": now}
+    return {**row, **seen, "schema_version": SCHEMA_VERSION}

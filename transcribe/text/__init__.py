@@ -1,0 +1,1 @@
+"""What is done to texts between decoding and the transcript."""

@@ -1,0 +1,53 @@
+"""One script for Chinese: Whisper writes Simplified or Traditional at random, even within a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from transcribe.types import Decoded, Hypothesis, Recording
+
+CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
+"""Script → OpenCC's conversion."""
+TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+"""Subtags of language hints for Traditional: a script, and regions that write it."""
+
+
+def wants_traditional(hint: str | None) -> bool:
+    """Is the hint one for Traditional, such as ``yue``, ``zh-TW`` or ``zh-Hant-HK``?"""
+    code, *subtags = (hint or "").strip().lower().replace("_", "-").split("-")
+    return code == "yue" or (code == "zh" and not TRADITIONAL.isdisjoint(subtags))
+
+
+def script_of(recording: Recording, setting: str) -> str:
+    """The script for a recording's Chinese: ``setting``, or for ``auto`` what its hint asks for."""
+    if setting != "auto":
+        return setting
+    return "traditional" if recording.traditional else "simplified"
+
+
+def in_script(decoded: Sequence[Decoded], script: str) -> list[Decoded]:
+    """``zh`` hypotheses in ``script`` (simplified, traditional or as_heard); all others as they are."""
+    if script == "as_heard":
+        return list(decoded)
+    convert = _converter(CONVERSIONS[script]).convert
+    return [
+        replace(one, hypothesis=_converted(one.hypothesis, convert))
+        if one.hypothesis.language == "zh"
+        else one
+        for one in decoded
+    ]
+
+
+def _converted(hypothesis: Hypothesis, convert: Any) -> Hypothesis:
+    words = tuple(replace(word, text=convert(word.text)) for word in hypothesis.words)
+    return replace(hypothesis, text=convert(hypothesis.text), words=words)
+
+
+@cache
+def _converter(conversion: str) -> Any:
+    from opencc import OpenCC
+
+    return OpenCC(conversion)

@@ -1,0 +1,1 @@
+"""Hypotheses to a transcript, on the recording's clock."""

@@ -1,0 +1,31 @@
+"""All chunks of one recording as one transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transcribe.transcript.coverage import measure
+from transcribe.transcript.utterances import utterances_of
+from transcribe.types import Decoded, Recording, Segmentation, Transcript
+
+
+def merge(
+    recording: Recording, heard: Segmentation, decoded: Sequence[Decoded], language: str, language_prob: float
+) -> Transcript:
+    """All chunks of one recording as one transcript: utterances of all channels by start time.
+
+    ``decoded`` may come in any order. Without chunks the transcript has empty text.
+    """
+    ordered = sorted(decoded, key=lambda d: (d.chunk.channel, d.chunk.pieces[0].start_s))
+    utterances = [u for d in ordered for u in utterances_of(d, heard.duration_s)]
+    utterances.sort(key=lambda u: (u.start_s, u.channel, u.end_s))
+    return Transcript(
+        recording=recording,
+        duration_s=round(heard.duration_s, 3),
+        n_channels=heard.n_channels,
+        language=language,
+        language_prob=round(language_prob, 4),
+        text=" ".join(u.text for u in utterances if not u.verdict.startswith("rejected")),
+        utterances=tuple(utterances),
+        coverage=measure(heard.segments, ordered, utterances),
+    )
