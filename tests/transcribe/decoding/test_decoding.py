@@ -248,7 +248,7 @@ def test_the_samples_of_parts_are_those_of_the_recording(found, config):
     for chunk in [c for s in found for c in packer.add(s)] + packer.finish(n_samples / SAMPLE_RATE):
         whole = Job(chunk, samples_of(chunk), None)
         for part in split(chunk, config):
-            assert np.array_equal(cut(whole, part.pieces), samples_of(part))
+            assert np.array_equal(cut(whole.chunk, whole.pcm, part.pieces), samples_of(part))
 
 
 def test_audio_is_scaled_to_one():
