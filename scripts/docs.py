@@ -1,8 +1,8 @@
-"""Rewrites the parts of README.md that are derived from the code; ``docs.py --check`` only looks.
+"""Rewrites the parts of the READMEs that are derived from the code; ``docs.py --check`` only looks.
 
-The file map comes from each file's first line of documentation, the configuration from the settings'
-fields, the tables from their schemas. Each part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
-Exit code 1 if ``--check`` finds the README stale.
+The file maps come from each file's first line of documentation, the settings from their fields, the tables
+from their schemas. Each part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in its document.
+Exit code 1 if ``--check`` finds one stale.
 """
 
 from __future__ import annotations
@@ -23,26 +23,44 @@ from transcribe.config import Config
 from transcribe.tables import schemas
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("transcribe", "udfs", "jobs", "conf", "scripts")
 TABLES = {
     "transcripts": schemas.TRANSCRIPTS,
     "failures": schemas.FAILURES,
     "runs": schemas.RUNS,
 }
+DOCUMENTS = {
+    "jobs/README.md": ["files jobs"],
+    "conf/README.md": ["settings", "files conf"],
+    "transcribe/README.md": ["files transcribe"],
+    "transcribe/tables/README.md": [*TABLES, "files transcribe/tables"],
+    "udfs/README.md": ["files udfs"],
+    "scripts/README.md": ["files scripts"],
+}
+"""Which parts stand in which document."""
+MAPPED = [
+    name.partition(" ")[2] for parts in DOCUMENTS.values() for name in parts if name.startswith("files ")
+]
+"""The folders with a file map of their own."""
 TYPES = {"int32": "int", "bool": "boolean", "timestamp[us, tz=UTC]": "timestamp"}
 
 Row = tuple[str, ...]
 
 
-def files(root: Path = ROOT) -> list[Row]:
-    """(path, what it is) of every file of ``FOLDERS``; empty ``__init__.py`` files apart."""
-    paths = (path.relative_to(root) for folder in FOLDERS for path in sorted((root / folder).rglob("*")))
+def files(folder: str, root: Path = ROOT) -> list[Row]:
+    """(path, what it is) of every documented file below a folder, those of mapped folders within apart."""
+    paths = (path for path in sorted((root / folder).rglob("*")) if path.is_file() and path.stat().st_size)
     return [
-        (path.as_posix(), first_line(root / path))
+        (path.relative_to(root / folder).as_posix(), first_line(path))
         for path in paths
-        if (root / path).is_file() and (root / path).stat().st_size and not any(map(_is_litter, path.parts))
-        if path.parent.name != "clips"
+        if not any(map(_is_litter, path.relative_to(root).parts))
+        and path.suffix not in (".md", ".ogg", ".csv")
+        and _map_of(path.relative_to(root)) == folder
     ]
+
+
+def _map_of(path: Path) -> str:
+    """The innermost mapped folder that holds a file."""
+    return max((folder for folder in MAPPED if path.is_relative_to(folder)), key=len)
 
 
 def _is_litter(name: str) -> bool:
@@ -118,38 +136,39 @@ def markdown(header: Row, rows: list[Row], as_code: int) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def parts() -> dict[str, str]:
-    """Name → Markdown of everything that is derived."""
-    found = {
-        "files": markdown(("File", "What it is"), files(), 1),
-        "settings": markdown(("Key", "Default", "Meaning"), list(settings()), 2),
-    }
-    for name, schema in TABLES.items():
-        found[name] = markdown(("Column", "Type", "Meaning"), list(columns(schema)), 2)
-    return found
+def part(name: str) -> str:
+    """The Markdown of a derived part."""
+    if name == "settings":
+        return markdown(("Key", "Default", "Meaning"), list(settings()), 2)
+    if name in TABLES:
+        return markdown(("Column", "Type", "Meaning"), list(columns(TABLES[name])), 2)
+    return markdown(("File", "What it is"), files(name.removeprefix("files ")), 1)
 
 
-def rewritten(readme: str) -> str:
-    """The README with every part brought up to date. Raises ValueError when one has no place in it."""
-    for name, text in parts().items():
+def rewritten(document: str, text: str) -> str:
+    """A document with every part brought up to date. Raises ValueError when one has no place in it."""
+    for name in DOCUMENTS[document]:
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if readme.count(begin) != 1 or readme.count(end) != 1:
-            raise ValueError(f"README.md needs one {begin} … {end}")
-        head, _, rest = readme.partition(begin)
-        readme = "\n".join([head + begin, text, end + rest.partition(end)[2]])
-    return readme
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"{document} needs one {begin} … {end}")
+        head, _, rest = text.partition(begin)
+        text = "\n".join([head + begin, part(name), end + rest.partition(end)[2]])
+    return text
 
 
 def main() -> int:
-    path = ROOT / "README.md"
-    readme = path.read_text(encoding="utf-8")
-    fresh = rewritten(readme)
-    if fresh == readme:
-        return 0
-    if sys.argv[1:] == ["--check"]:
-        print("README.md is not what the code says: run scripts/docs.py", file=sys.stderr)
+    stale = []
+    for document in DOCUMENTS:
+        path = ROOT / document
+        text = path.read_text(encoding="utf-8")
+        fresh = rewritten(document, text)
+        if fresh != text:
+            stale.append(document)
+            if sys.argv[1:] != ["--check"]:
+                path.write_text(fresh, encoding="utf-8")
+    if stale and sys.argv[1:] == ["--check"]:
+        print(f"{', '.join(stale)}: not what the code says, run scripts/docs.py", file=sys.stderr)
         return 1
-    path.write_text(fresh, encoding="utf-8")
     return 0
 
 
