@@ -12,7 +12,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,11 @@ from transcribe.decoding.decoder import Decoder
 from transcribe.decoding.decoder import Job as ChunkJob
 from transcribe.engines.base import Engine
 from transcribe.errors import RecordingError
+from transcribe.languages import normalize_hint, whisper_code
 from transcribe.models import registry as models
 from transcribe.models.registry import Registry
 from transcribe.speech.segmenting import segment_recording
-from transcribe.text.script import in_script, script_of, wants_traditional
+from transcribe.text.script import in_script, script_of
 from transcribe.transcript.merge import merge
 from transcribe.types import Chunk, Decoded, LanguageScores, Recording, Segmentation
 
@@ -81,8 +81,7 @@ def library(job: Job) -> Loaded:
 
 def _listen(file: File, config: Config) -> tuple[Recording, list[Any]] | RecordingError:
     """The recording with what ``listen`` yields (chunks with samples, ``Segmentation`` last), or why not."""
-    recording = Recording(file.id, file.path, "", "bench", "2026-01-01", file.language)
-    recording = replace(recording, traditional=wants_traditional(file.language))
+    recording = Recording(file.id, file.path, "", "bench", "2026-01-01", normalize_hint(file.language))
     try:
         return recording, list(segment_recording(recording, Path(file.path), config))
     except RecordingError as error:
@@ -120,7 +119,8 @@ def _languages(
         voted = {c: language.vote(votes, config.language) for (i, c), votes in ballots.items() if i == id_}
         chunks: list[Chunk] = [w.chunk for by_index in spoken[id_].values() for w in by_index.values()]
         speech_s = language.speech_by_channel((chunk.channel, chunk.speech_s) for chunk in chunks)
-        decided[id_] = language.decide(recording.language, voted, speech_s, config.language)
+        hint = recording.language and whisper_code(recording.language)
+        decided[id_] = language.decide(hint, voted, speech_s, config.language)
     return decided
 
 

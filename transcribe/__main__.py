@@ -24,7 +24,6 @@ from transcribe.models.registry import ModelEntry, Registry
 from transcribe.pipeline import transcribe_recording
 from transcribe.storage.files import local_copy, stat
 from transcribe.storage.s3 import S3Options
-from transcribe.text.script import wants_traditional
 from transcribe.types import Recording
 
 
@@ -42,7 +41,6 @@ def main() -> int:
     try:
         config = configuration.load(options.conf, options.set)
         models = Registry.load(registry.resolve(config.models))
-        options.traditional = wants_traditional(options.language)
         options.language = normalize_hint(options.language)
 
         @cache
@@ -76,7 +74,6 @@ def _transcribe(
             config.job.date or found.modified_date,
             options.language,
             channels=options.channels,
-            traditional=options.traditional,
         )
         with local_copy(file, s3) as path:
             transcript = transcribe_recording(

@@ -12,17 +12,42 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date as date_type
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from transcribe import __version__
-from transcribe.errors import ConfigError
+from transcribe.errors import ConfigError, LanguageError
+from transcribe.languages import normalize_hint, whisper_code
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _language_code(value: object) -> str:
+    """Whisper's code of what a setting calls a language; YAML reads a bare ``no`` as false."""
+    written = "no" if value is False else str(value)
+    try:
+        tag = normalize_hint(written)
+    except LanguageError as error:
+        raise ValueError(f"{error.message}; {error.next_step.partition(';')[0]}") from None
+    if tag is None:
+        raise ValueError("name a language, such as en, or leave it out")
+    return whisper_code(tag)
+
+
+LanguageCode = Annotated[str, BeforeValidator(_language_code)]
+"""A setting that names a language, in any way that a recording's hint may: ``pt-BR`` becomes ``pt``."""
 
 
 class HeaderlessConfig(_Section):
@@ -83,7 +108,9 @@ class LanguageConfig(_Section):
         description="script of zh text; auto: traditional for hints as yue or zh-TW, else simplified; "
         "Whisper mixes both, as_heard leaves it so",
     )
-    allowed: tuple[str, ...] = Field(default=(), description="restrict identification to these; empty: all")
+    allowed: tuple[LanguageCode, ...] = Field(
+        default=(), description="restrict identification to these; empty: all"
+    )
 
 
 class DecodeConfig(_Section):
@@ -185,10 +212,10 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
         raise _explain(error) from None
 
 
-def fingerprint(config: Config, model_revision: str, *hints: str | bool | None) -> str:
+def fingerprint(config: Config, model_revision: str, *hints: str | None) -> str:
     """Hash of everything that can change a recording's transcript; 16 hex digits.
 
-    ``hints``: what the recording's manifest row says about decoding (language, channels, script).
+    ``hints``: what the recording's manifest row says about decoding (language, channels).
     """
     content = {
         "version": __version__,

@@ -1,6 +1,16 @@
-"""Languages by code: which ones there are, how a hint is read, which are written without spaces."""
+"""Languages by code: which ones there are, how a hint is read, which are written without spaces.
+
+A *tag* is what a hint comes down to: Whisper's code, for Chinese with the script where the hint tells it
+(``zh``, ``zh-Hans``, ``zh-Hant``).
+"""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import langcodes
+from langcodes.data_dicts import MACROLANGUAGES
 
 from transcribe.errors import LanguageError
 
@@ -19,16 +29,43 @@ WHISPER = frozenset(_WHISPER_CODES.split())
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 
+NO_HINT = frozenset({"", "auto", "unknown", "none", "nan", "null", UNDETERMINED, "mul", "mis", "zxx"})
+"""Written where nothing is known, also by pandas; ``mul``, ``mis`` and ``zxx`` are ISO 639's for it."""
 
+_WHISPERS_OWN = {"nb": "no", "fil": "tl", "jv": "jw"}
+"""Today's code → the one that Whisper has for the language."""
+
+
+@lru_cache(maxsize=1024)
 def normalize_hint(hint: str | None) -> str | None:
-    """``en-US``, ``EN`` or ``en`` → ``en``; empty → None. Raises ``LanguageError`` for an unknown one."""
-    code = (hint or "").strip().lower().replace("_", "-").split("-")[0]
-    if not code or code in ("und", "auto", "unknown", "nan", "none"):
+    """The tag of a BCP 47 or ISO 639 code, old or new: ``en-US`` → ``en``, ``iw`` → ``he``, ``zh_TW`` →
+    ``zh-Hant``. Empty and ``NO_HINT`` → None. Raises ``LanguageError`` for one that Whisper has no code for.
+    """
+    text = re.sub(r"[.@].*", "", hint or "").strip()  # of a POSIX locale: en_US.UTF-8
+    if text.lower() in NO_HINT:
         return None
+    try:
+        known = langcodes.Language.get(langcodes.standardize_tag(text, macro=True))
+    except ValueError:  # not a tag at all
+        raise _unknown(hint) from None
+    language = known.language or ""
+    code = _WHISPERS_OWN.get(language, language)
     if code not in WHISPER:
-        raise LanguageError(
-            "unknown_language",
-            f"language hint {hint!r} is not a Whisper language",
-            "give an ISO 639-1 code, or none to have it identified",
-        )
-    return code
+        code = MACROLANGUAGES.get(language, "")  # arz is an ar, wuu a zh
+    if code not in WHISPER:
+        raise _unknown(hint)
+    told = known.script or (known.territory and known.maximize().script)
+    return f"zh-{told}" if code == "zh" and told in ("Hans", "Hant") else code
+
+
+def whisper_code(tag: str) -> str:
+    """Whisper's code for a tag of ``normalize_hint``: ``zh-Hant`` → ``zh``."""
+    return tag.partition("-")[0]
+
+
+def _unknown(hint: object) -> LanguageError:
+    return LanguageError(
+        "unknown_language",
+        f"language {hint!r} is none that Whisper has a code for",
+        "give a BCP 47 or ISO 639 code (en, pt-BR, zh-Hant); leave it empty to have it identified",
+    )

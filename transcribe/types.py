@@ -28,10 +28,9 @@ class Recording:
     source_version: str  # changes when the bytes may have changed
     region: str
     date: str  # YYYY-MM-DD
-    language: str | None = None  # hint, ISO 639-1 (Whisper's codes); None: identify it
+    language: str | None = None  # hint: a tag of languages.py (en, zh-Hant); None: identify it
     service: str | None = None
     channels: str = "auto"  # auto, mix, each, or comma-separated 0-based indices
-    traditional: bool = False  # the hint asks for Traditional Chinese, as yue and zh-TW do
 
 
 @dataclass(frozen=True)

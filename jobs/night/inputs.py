@@ -27,7 +27,6 @@ from transcribe.errors import ManifestError, PlanError, RecordingError, StorageE
 from transcribe.languages import normalize_hint
 from transcribe.storage.files import list_files, local_path, open_binary, stat
 from transcribe.storage.s3 import S3Options, Stat, is_s3
-from transcribe.text.script import wants_traditional
 from transcribe.types import Failure, Recording
 
 MANIFEST_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -199,7 +198,6 @@ def _plan(row: _Row, config: Config, s3: S3Options, clashing: dict[str, list[str
             language=normalize_hint(row.language),
             service=row.service,
             channels=_channels(row.channels or "auto"),
-            traditional=wants_traditional(row.language),
         )
     except RecordingError as error:
         return failure(_written(row.id), error, "plan")

@@ -113,7 +113,7 @@ def make(inputs: Inputs, tables: Tables, registry: Registry, config: Config) -> 
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
 
     @cache
-    def fingerprint_of(models: frozenset[str], *hints: str | bool | None) -> str:
+    def fingerprint_of(models: frozenset[str], *hints: str | None) -> str:
         entries = [registry.get(name) for name in sorted(models)]
         revisions = ",".join(f"{entry.name}@{entry.revision}/{entry.engine}" for entry in entries)
         return fingerprint(config, revisions, *hints)
@@ -122,7 +122,7 @@ def make(inputs: Inputs, tables: Tables, registry: Registry, config: Config) -> 
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     for id_, recording in inputs.recordings.items():
         models = possible_models(recording, registry, config)
-        fingerprint_ = fingerprint_of(models, recording.language, recording.channels, recording.traditional)
+        fingerprint_ = fingerprint_of(models, recording.language, recording.channels)
         state = {"source_version": recording.source_version, "fingerprint": fingerprint_}
         placed = {**state, "region": recording.region, "service": recording.service}
         transcript, failure = transcripts.get(id_), failures.get(id_)

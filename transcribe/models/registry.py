@@ -24,8 +24,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from transcribe.config import LanguageCode
 from transcribe.errors import ConfigError, LanguageError, ModelError
-from transcribe.languages import UNDETERMINED
+from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.types import Recording
 
@@ -38,14 +39,14 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelEntry(Strict):
-    """Named weights. ``languages``: ISO 639-1 codes, None for all but ``lacks``; ``files``: name → sha256."""
+    """Named weights. ``languages``: Whisper's codes, None for all but ``lacks``; ``files``: name → sha256."""
 
     name: str
     engine: str
     revision: str
     multilingual: bool
-    languages: list[str] | None
-    lacks: list[str] = Field(default_factory=list)
+    languages: list[LanguageCode] | None
+    lacks: list[LanguageCode] = Field(default_factory=list)
     licence: str
     stage: Literal["production", "candidate", "archived"]
     files: dict[FileName, Sha256]
@@ -69,7 +70,7 @@ class Route(Strict):
     """Matches when every key that is given equals the recording's."""
 
     model: str
-    language: str | None = None
+    language: LanguageCode | None = None
     region: str | None = None
     service: str | None = None
 
@@ -139,8 +140,8 @@ class Registry(Strict):
         return override or self.route(language, recording.region, recording.service)
 
     def usable_hint(self, recording: Recording, override: str | None) -> str | None:
-        """The recording's language hint, unless the model it leads to does not speak it: then identify."""
-        hint = recording.language
+        """Whisper's code of the recording's hint, unless its model does not speak that: then identify."""
+        hint = recording.language and whisper_code(recording.language)
         return hint if hint and self.get(self.model_name(recording, hint, override)).speaks(hint) else None
 
     def entry_for(self, recording: Recording, language: str, override: str | None) -> ModelEntry:

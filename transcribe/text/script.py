@@ -11,21 +11,15 @@ from transcribe.types import Decoded, Hypothesis, Recording
 
 CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
 """Script → OpenCC's conversion."""
-TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
-"""Subtags of language hints for Traditional: a script, and regions that write it."""
-
-
-def wants_traditional(hint: str | None) -> bool:
-    """Is the hint one for Traditional, such as ``yue``, ``zh-TW`` or ``zh-Hant-HK``?"""
-    code, *subtags = (hint or "").strip().lower().replace("_", "-").split("-")
-    return code == "yue" or (code == "zh" and not TRADITIONAL.isdisjoint(subtags))
+TRADITIONAL = frozenset({"zh-Hant", "yue"})
+"""Tags of hints for Traditional. A model that lacks Cantonese hears ``yue`` as ``zh``."""
 
 
 def script_of(recording: Recording, setting: str) -> str:
     """The script for a recording's Chinese: ``setting``, or for ``auto`` what its hint asks for."""
     if setting != "auto":
         return setting
-    return "traditional" if recording.traditional else "simplified"
+    return "traditional" if recording.language in TRADITIONAL else "simplified"
 
 
 def in_script(decoded: Sequence[Decoded], script: str) -> list[Decoded]:
