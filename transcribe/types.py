@@ -126,8 +126,7 @@ class Hypothesis:
     language: str
     words: tuple[HypothesisWord, ...]
     avg_logprob: float
-    no_speech_prob: float
-    compression_ratio: float  # zlib: > 2.4 usually means a loop
+    no_speech_prob: float | None  # None: the model does not tell
     candidates: tuple[Candidate, ...] = ()  # all that the beam found, most probable first
 
 
@@ -181,8 +180,8 @@ class Utterance:
     language: str
     text: str
     avg_logprob: float
-    no_speech_prob: float
-    compression_ratio: float
+    no_speech_prob: float | None  # None: the model does not tell
+    compression_ratio: float  # of its chunk's text; > 2.4 usually means a loop
     verdict: str  # str(Verdict) of the chunk it came from
     words: tuple[Word, ...]
 

@@ -228,4 +228,4 @@ def test_the_module_is_a_command(call, models):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("channel_0: one")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("channel_0: 0 ")

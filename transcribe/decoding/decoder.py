@@ -147,13 +147,12 @@ class Decoder:
             first = suspect.first
             if not first.reason:
                 suspect.settle(_select(first, second))
-            elif first.reason == "no_speech" and self._hears_no_speech(second):
+            elif first.reason == "no_speech" and guards.hears_no_speech(
+                second.hypothesis, self._config.guards
+            ):
                 suspect.settle(first)
             elif not second.reason:
                 suspect.settle(second)
-
-    def _hears_no_speech(self, attempt: _Try) -> bool:
-        return attempt.hypothesis.no_speech_prob > self._config.guards.max_no_speech_prob
 
     def _without_repeats(self, suspects: Sequence[_Suspect]) -> None:
         """Settles all: with what is believable now, else with the least bad of all tries."""

@@ -32,22 +32,22 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
     if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
         return "no_score"
     looped = longest_repeat(hypothesis.text) > MAX_REPEATS
-    if hypothesis.compression_ratio > config.max_compression_ratio or looped:
+    if compression_ratio(hypothesis.text) > config.max_compression_ratio or looped:
         return "loop"
     if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
         return "too_many_characters"
-    if (
-        hypothesis.no_speech_prob > config.max_no_speech_prob
-        and hypothesis.avg_logprob < config.min_avg_logprob
-    ):
-        return "no_speech"
     if hypothesis.avg_logprob < config.min_avg_logprob:
-        return "low_logprob"
+        return "no_speech" if hears_no_speech(hypothesis, config) else "low_logprob"
     if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
         return "too_few_words"
     if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
         return "missed_speech"
     return ""
+
+
+def hears_no_speech(hypothesis: Hypothesis, config: GuardsConfig) -> bool:
+    """Does the model itself say so? No, when it does not tell."""
+    return (hypothesis.no_speech_prob or 0.0) > config.max_no_speech_prob
 
 
 def longest_repeat(text: str) -> int:

@@ -30,7 +30,6 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from transcribe.alignment.words import word_times
-from transcribe.decoding.guards import compression_ratio
 from transcribe.engines.base import EngineStats
 from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
 from transcribe.errors import InferenceError, ModelError
@@ -261,7 +260,6 @@ def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, 
         words,
         avg_logprob=best.avg_logprob,
         no_speech_prob=result.no_speech_prob,
-        compression_ratio=compression_ratio(best.text),
         candidates=candidates,
     )
 

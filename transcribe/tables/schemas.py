@@ -34,7 +34,7 @@ UTTERANCE = pa.struct(
         _column("language", _TEXT, "that it was decoded in: of its channel"),
         _column("text", _TEXT, "sentence-like"),
         _column("avg_logprob", _NUMBER, "mean log probability of its chunk's tokens"),
-        _column("no_speech_prob", _NUMBER, "Whisper's, of its chunk"),
+        _column("no_speech_prob", _NUMBER, "Whisper's, of its chunk; null of a model that gives none"),
         _column("compression_ratio", _NUMBER, "of its chunk's text; high for loops"),
         _column("verdict", _TEXT, "ok, repaired:why, doubtful:why or rejected:why"),
         _column("words", pa.list_(WORD), "in time order"),

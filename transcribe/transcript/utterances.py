@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from transcribe import clock
+from transcribe.decoding.guards import compression_ratio
 from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Utterance, Word
 
 SENTENCE_ENDS = tuple(".?!。？！؟।")
@@ -62,8 +63,8 @@ def _utterance(
         language=hypothesis.language,
         text=text,
         avg_logprob=round(hypothesis.avg_logprob, 4),
-        no_speech_prob=round(hypothesis.no_speech_prob, 4),
-        compression_ratio=hypothesis.compression_ratio,
+        no_speech_prob=None if hypothesis.no_speech_prob is None else round(hypothesis.no_speech_prob, 4),
+        compression_ratio=compression_ratio(hypothesis.text),
         verdict=str(decoded.verdict),
         words=words,
     )

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from transcribe.config import ChunkConfig, load
 from transcribe.decoding.decoder import Decoder, Job, cut
-from transcribe.decoding.guards import compression_ratio
 from transcribe.engines.base import EngineStats
 from transcribe.speech.chunking import ChunkPacker, split
 from transcribe.types import (
@@ -43,7 +42,7 @@ def hypothesis_of(kind: str, chunk: ChunkAudio, options: DecodeOptions) -> Hypot
     step_s = chunk.duration_s / max(1, len(words))
     timed = tuple(HypothesisWord(f" {w}", k * step_s, (k + 1) * step_s, 0.5) for k, w in enumerate(words))
     logprob = -1.5 if kind == UNSURE else -0.2
-    return Hypothesis(text, "en", timed, logprob, 0.1, compression_ratio(text))
+    return Hypothesis(text, "en", timed, logprob, 0.1)
 
 
 class ScriptedEngine:
@@ -111,11 +110,7 @@ def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(se
             found = super().transcribe(chunks, options)
             text = texts[options.full_context]
             rivals = (Candidate(text, -0.5), Candidate("rol de llamadas", -0.55))
-            ratio = compression_ratio(text)
-            return [
-                replace(h, text=text, avg_logprob=-0.5, compression_ratio=ratio, candidates=rivals)
-                for h in found
-            ]
+            return [replace(h, text=text, avg_logprob=-0.5, candidates=rivals) for h in found]
 
     engine = Unsure(lambda *_: GOOD)
     (decoded,) = Decoder(engine, load()).decode([job(n_segments=1)])

@@ -22,12 +22,12 @@ TEXT = "Good morning, this is the city library, how can I help you?"
 SPEECH_S = 4.0
 
 
-def hypothesis_of(text: str, spoken_s: float = SPEECH_S, **scores: float) -> Hypothesis:
+def hypothesis_of(text: str, spoken_s: float = SPEECH_S, **scores: float | None) -> Hypothesis:
     """Words spread evenly over ``spoken_s``; scores of a good transcript unless told."""
     words = text.split()
     step_s = spoken_s / max(1, len(words))
     timed = tuple(HypothesisWord(f" {w}", k * step_s, (k + 1) * step_s, 0.9) for k, w in enumerate(words))
-    good = Hypothesis(text, "en", timed, -0.25, 0.02, compression_ratio(text))
+    good = Hypothesis(text, "en", timed, -0.25, 0.02)
     return replace(good, **scores)
 
 
@@ -49,6 +49,11 @@ def chunk_of(duration_s: float) -> Chunk:
         (hypothesis_of(TEXT, no_speech_prob=0.9, avg_logprob=-1.2), SPEECH_S, "no_speech"),
         (hypothesis_of(TEXT, no_speech_prob=0.9), SPEECH_S, ""),  # unless the text is unsure, too
         (hypothesis_of(TEXT, avg_logprob=-1.2), SPEECH_S, "low_logprob"),
+        (
+            hypothesis_of(TEXT, no_speech_prob=None, avg_logprob=-1.2),
+            SPEECH_S,
+            "low_logprob",
+        ),  # it can't tell
         (hypothesis_of(TEXT), 4 * SPEECH_S, "too_few_words"),
         (replace(hypothesis_of(TEXT), words=()), 4 * SPEECH_S, ""),  # no times: nothing to measure
     ],
@@ -68,9 +73,9 @@ def test_thresholds_are_the_configurations():
     sparse = hypothesis_of(TEXT), chunk_of(4 * SPEECH_S)
     assert doubt(*sparse, GuardsConfig(min_coverage=0.1)) == "missed_speech"
     assert doubt(*sparse, GuardsConfig(min_coverage=0.1, max_wordless_s=20)) == ""
-    dense = hypothesis_of(TEXT, compression_ratio=2.0)
-    assert doubt(dense, chunk_of(SPEECH_S), GuardsConfig()) == ""
-    assert doubt(dense, chunk_of(SPEECH_S), GuardsConfig(max_compression_ratio=1.5)) == "loop"
+    dense = hypothesis_of(TEXT + " " + TEXT), chunk_of(SPEECH_S)
+    assert doubt(*dense, GuardsConfig()) == ""
+    assert doubt(*dense, GuardsConfig(max_compression_ratio=1.5)) == "loop"
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=24))

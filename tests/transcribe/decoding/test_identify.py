@@ -101,7 +101,7 @@ def test_without_speech_there_is_no_language():
 def chinese(text: str, language: str = "zh") -> Decoded:
     words = tuple(HypothesisWord(c, k, k + 1, 0.5) for k, c in enumerate(text))
     chunk = Chunk("r", 0, 0, (Piece(0.0, 0.0, 4.0),), ())
-    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0, 1.0), Verdict("ok"))
+    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0), Verdict("ok"))
 
 
 def test_chinese_comes_in_one_script():

@@ -14,7 +14,7 @@ from transcribe.types import Candidate, Hypothesis
 def found(*texts: str, logprob: float = -0.3, step: float = 0.005, language: str = "en") -> Hypothesis:
     """The first text, with all of them as candidates: each a little less probable than the one before."""
     candidates = tuple(Candidate(text, logprob - n * step) for n, text in enumerate(texts))
-    return Hypothesis(texts[0], language, (), logprob, 0.0, 1.0, candidates)
+    return Hypothesis(texts[0], language, (), logprob, 0.0, candidates)
 
 
 def test_what_the_candidates_of_both_support_wins():
@@ -43,7 +43,7 @@ def test_languages_without_spaces_are_compared_by_characters():
 
 
 def test_without_candidates_the_more_probable_wins():
-    left, right = (Hypothesis(text, "en", (), p, 0.0, 1.0) for text, p in (("left", -0.5), ("right", -0.2)))
+    left, right = (Hypothesis(text, "en", (), p, 0.0) for text, p in (("left", -0.5), ("right", -0.2)))
     assert select(left, right) is right and select(right, left) is right
 
 

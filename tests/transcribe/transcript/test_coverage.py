@@ -25,7 +25,7 @@ def utterance(
 def sent(segments: list[Segment], verdict: Verdict) -> Decoded:
     start_s, end_s = segments[0].start_s, segments[-1].end_s
     chunk = Chunk("r", segments[0].channel, 0, (Piece(start_s, 0.0, end_s - start_s),), tuple(segments))
-    return Decoded(chunk, Hypothesis("x", "en", (), 0.0, 0.0, 1.0), verdict)
+    return Decoded(chunk, Hypothesis("x", "en", (), 0.0, 0.0), verdict)
 
 
 def intervals(max_n: int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from core_fixtures import chunk_configs, recording, segments
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.clock import piece_at
+from transcribe.decoding.guards import compression_ratio
 from transcribe.speech.chunking import ChunkPacker
 from transcribe.transcript.merge import merge
 from transcribe.transcript.utterances import (
@@ -28,7 +30,7 @@ REJECTED = Verdict("rejected", "loop")
 
 def hypothesis_of(words: tuple[HypothesisWord, ...], text: str | None = None) -> Hypothesis:
     text = "".join(word.text for word in words).strip() if text is None else text
-    return Hypothesis(text, "en", words, -0.31234567, 0.01234567, 1.2)
+    return Hypothesis(text, "en", words, -0.31234567, 0.01234567)
 
 
 @st.composite
@@ -208,6 +210,15 @@ def test_scores_are_carried_and_rounded_and_texts_without_spaces_stay_so():
     assert utterance.text == "你好世界。" and utterance.words[0].probability == 0.1235
     assert (utterance.avg_logprob, utterance.no_speech_prob) == (-0.3123, 0.0123)
     assert (utterance.verdict, utterance.speaker) == ("repaired:loop", "channel_0")
+    assert utterance.compression_ratio == compression_ratio("你好世界。")
+
+
+def test_a_score_that_the_model_does_not_give_stays_unknown():
+    chunk = a_chunk((0.0, 3.0))
+    silent = replace(hypothesis_of((HypothesisWord("yes", 0.0, 1.0, 0.5),)), no_speech_prob=None)
+    heard = Segmentation("r", 3.0, 1, chunk.segments, 1)
+    (utterance,) = merged(heard, [Decoded(chunk, silent, VERDICTS[0])]).utterances
+    assert utterance.no_speech_prob is None
 
 
 def test_nothing_said():
