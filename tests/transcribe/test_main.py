@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 def test_text_of_one_file_and_of_several(run):
     code, alone, _ = run(CLIP)
-    assert code == 0 and "seven" in alone and "#" not in alone
+    assert code == 0 and "7919" in alone and "#" not in alone
     code, both, _ = run(CLIP, CLIP)
     assert code == 0 and both == f"# {CLIP}\n{alone}" * 2
 
