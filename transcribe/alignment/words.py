@@ -1,25 +1,32 @@
 """Token-to-frame alignments from the decoder's cross-attention (MHA) → word times on the chunk's clock.
 
-The alignment itself is a dynamic-time-warping path between text tokens and encoder frames of 20 ms
-(openai/whisper ``timing.py``); an engine delivers it. Here tokens become words, punctuation joins its
-word, and words that the path has stretched over silence are cut back.
+The alignment is a path between text tokens and encoder frames; an engine delivers it. Here tokens become
+words, punctuation joins its word, words that the path has stretched over silence are cut back, and each word
+has a time of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from transcribe.types import HypothesisWord
 
-FRAME_S = 0.02
-"""Seconds of audio an encoder frame stands for."""
 
-LEAD_S = 0.04
-"""Attention moves on to a word this much before it is heard. Measured on recordings with gold times of
-five kinds (manual, forced alignment, another recogniser): both starts and ends came out early."""
+@dataclass(frozen=True)
+class Grid:
+    """What a model's attention says about time."""
+
+    frame_s: float = 0.02  # seconds of audio an encoder frame stands for
+    lead_s: float = 0.04  # attention moves on to a word this much before it is heard
+
+
+WHISPER = Grid()
+"""Its lead was measured on recordings with gold times of five kinds (manual, forced alignment, another
+recogniser): both starts and ends came out early."""
 
 PREPENDED = "\"'“¿([{-«"
 APPENDED = "\"'.。,，!！?？:：”)]}、»…"
@@ -30,36 +37,38 @@ MAX_STRETCH = 2.5
 def word_times(
     words: Sequence[str],
     tokens_a_word: Sequence[int],
-    path: Sequence[tuple[int, int]],
+    path: Sequence[tuple[int, int]] | npt.NDArray[np.intp],
     token_probs: Sequence[float],
     duration_s: float,
+    grid: Grid = WHISPER,
 ) -> tuple[HypothesisWord, ...]:
-    """Words with times, in order, inside [0, ``duration_s``].
+    """Words with times: in order, none without length, inside [0, ``duration_s``].
 
-    ``path``: (token index, frame index) pairs, both non-decreasing, covering all text tokens;
-    ``words``: texts with their leading space, ``tokens_a_word`` how many tokens each has.
-    No words give an empty tuple. A path without a jump for a token gives it its neighbour's time.
+    ``path``: (token index, frame index) pairs, both non-decreasing, covering all text tokens; frames that it
+    leaves out belong to no word. ``words``: texts with their leading space, ``tokens_a_word`` how many tokens
+    each has. No words give an empty tuple. A token that has no frame of its own takes its neighbour's.
     """
     n_tokens = sum(tokens_a_word)
-    if not n_tokens or not path:
+    if not n_tokens or not len(path):
         return ()
     token_index, frame_index = np.asarray(path).T
+    last_step = len(frame_index) - 1
     first = np.searchsorted(token_index, np.arange(n_tokens + 1))
-    starts_s = frame_index[np.minimum(first, len(frame_index) - 1)] * FRAME_S
-    if token_index[-1] < n_tokens:  # nothing after the last token: it lasts to the path's end
-        starts_s[n_tokens] = (frame_index[-1] + 1) * FRAME_S
+    starts = frame_index[np.minimum(first, last_step)]
+    ends = frame_index[np.clip(first - 1, 0, last_step)] + 1  # of the token before each
+    ends[:-1] = np.minimum(ends[:-1], starts[:-1])  # two tokens may share a frame: then it is the later's
     bounds = np.concatenate([[0], np.cumsum(tokens_a_word)])
     probs = np.asarray(token_probs, dtype=float)
     timed = [
         HypothesisWord(
             text,
-            min(float(starts_s[i]) + LEAD_S, duration_s),
-            min(float(starts_s[j]) + LEAD_S, duration_s),
+            min(float(starts[i]) * grid.frame_s + grid.lead_s, duration_s),
+            min(float(ends[j]) * grid.frame_s + grid.lead_s, duration_s),
             float(probs[i:j].mean()) if j > i else 0.0,
         )
         for text, i, j in zip(words, bounds[:-1], bounds[1:], strict=True)
     ]
-    return _shorten(_join_punctuation(timed))
+    return _apart(_shorten(_join_punctuation(timed)), duration_s, grid.frame_s)
 
 
 def _join_punctuation(words: list[HypothesisWord]) -> list[HypothesisWord]:
@@ -84,12 +93,12 @@ def _join_punctuation(words: list[HypothesisWord]) -> list[HypothesisWord]:
     return joined
 
 
-def _shorten(words: list[HypothesisWord]) -> tuple[HypothesisWord, ...]:
+def _shorten(words: list[HypothesisWord]) -> list[HypothesisWord]:
     """Cut words that swallowed silence: the chunk's first from its start, others from their end."""
     durations_s = [w.end_in_chunk_s - w.start_in_chunk_s for w in words]
     positive = [d for d in durations_s if d > 0]
     if not positive:
-        return tuple(words)
+        return words
     longest_s = max(0.6, MAX_STRETCH * min(0.7, float(np.median(positive))))
     shortened = []
     for n, word in enumerate(words):
@@ -100,4 +109,23 @@ def _shorten(words: list[HypothesisWord]) -> tuple[HypothesisWord, ...]:
             else:
                 end_s = start_s + longest_s
         shortened.append(HypothesisWord(word.text, start_s, end_s, word.probability))
-    return tuple(shortened)
+    return shortened
+
+
+def _apart(words: list[HypothesisWord], duration_s: float, shortest_s: float) -> tuple[HypothesisWord, ...]:
+    """Each word after the one before and as long as a frame, where the chunk has room for that."""
+    shortest_s = min(shortest_s, duration_s / max(1, len(words)))
+    starts_s, ends_s = [], []
+    free_s = 0.0
+    for word in words:  # later words give way
+        starts_s.append(max(word.start_in_chunk_s, free_s))
+        free_s = max(word.end_in_chunk_s, starts_s[-1] + shortest_s)
+        ends_s.append(free_s)
+    limit_s = duration_s
+    for n in range(len(words) - 1, -1, -1):  # and move back from the chunk's end
+        ends_s[n] = min(ends_s[n], limit_s)
+        limit_s = starts_s[n] = max(0.0, min(starts_s[n], ends_s[n] - shortest_s))
+    return tuple(
+        replace(word, start_in_chunk_s=start_s, end_in_chunk_s=end_s)
+        for word, start_s, end_s in zip(words, starts_s, ends_s, strict=True)
+    )
