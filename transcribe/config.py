@@ -65,6 +65,17 @@ class AudioConfig(_Section):
         description="auto (two sides of a call each, one scene once), mix, each, or indices such as 0,1",
     )
     block_s: float = Field(default=30.0, gt=0, le=600, description="seconds of audio decoded at a time")
+    decoder_memory_gb: float = Field(
+        default=1.0,
+        ge=0.25,
+        description="a recording whose decoding allocates more fails as too_large (Linux)",
+    )
+    decoder_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="a decoder that takes longer for a block, or for all by so much longer than the audio "
+        "plays, fails as decoder_timeout",
+    )
     headerless: dict[str, HeaderlessConfig] = Field(
         default_factory=lambda: {
             ".alaw": HeaderlessConfig(format="alaw", sample_rate=8000),
@@ -228,7 +239,8 @@ def fingerprint(config: Config, model_revision: str, *hints: str | None) -> str:
     }
     for key in ("threads", "batch_s", "device"):  # how fast, not what
         del content["decode"][key]
-    del content["audio"]["block_s"]
+    for key in ("block_s", "decoder_memory_gb", "decoder_timeout_s"):
+        del content["audio"][key]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

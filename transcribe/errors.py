@@ -8,6 +8,7 @@ TranscribeError
 │   │   └── LanguageError  a language that cannot be transcribed
 │   ├── StorageError     cannot be listed, read or fetched     (retried in the next run)
 │   ├── DecodeError      bytes are not the audio they claim    (retried when the source changes)
+│   │   └── DecoderError   decoding broke a limit                (retried in the next run)
 │   └── InferenceError   the engine failed on its chunks       (retried in the next run)
 ├── ModelError           weights missing or not the bytes the registry promises; ends the run
 ├── PublishError         a commit did not go through; nothing of the wave is visible
@@ -70,6 +71,12 @@ class StorageError(RecordingError):
 class DecodeError(RecordingError):
     stage = "decode"
     retryable = False
+
+
+class DecoderError(DecodeError):
+    """Decoding broke off at a limit of the operator's or of the machine: another run may do it."""
+
+    retryable = True
 
 
 class InferenceError(RecordingError):

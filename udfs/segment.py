@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from transcribe.audio.decode import probe
+from transcribe.audio.process import probe
 from transcribe.config import Config
 from transcribe.errors import failure
 from transcribe.payload import dump, parse
 from transcribe.speech.segmenting import segment_recording
-from transcribe.storage.files import local_copy, open_binary
-from transcribe.storage.s3 import S3Options
+from transcribe.storage.files import local_copy, local_path, open_binary
+from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.types import Recording, Segmentation
 
 SEGMENTED = (
@@ -92,8 +92,11 @@ def probe_all(config: Config, s3: S3Options) -> Callable[[Frames], Frames]:
 
 def _probe_one(recording: Recording, config: Config, s3: S3Options) -> tuple[Any, ...]:
     try:
-        with open_binary(recording.uri, s3) as file:
-            info = probe(file, name=recording.uri, headerless=config.audio.headerless)
+        if is_s3(recording.uri):
+            with open_binary(recording.uri, s3) as file:
+                info = probe(file, config.audio, recording.uri)
+        else:  # a local path may hang already when it is opened
+            info = probe(local_path(recording.uri), config.audio)
         return recording.recording_id, info.duration_s, info.n_channels, None
     except Exception as error:
         return recording.recording_id, None, None, dump(failure(recording.recording_id, error, "segment"))

@@ -114,6 +114,7 @@ def test_a_configuration_travels_to_workers():
 
 
 CONTENT = ("audio", "vad", "chunk", "language", "decode", "guards")
+LIMITS = {"audio.decoder_memory_gb", "audio.decoder_timeout_s"}
 SPEED = {"audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
 OTHER_VALUES = {
     "audio.channels": "mix",
@@ -156,7 +157,7 @@ def test_the_fingerprint_notices_content_and_nothing_else(key):
     changed = _changed(key)
     assert changed != Config()
     same = fingerprint(changed, "rev", None, "auto") == fingerprint(Config(), "rev", None, "auto")
-    assert same == (key in SPEED)
+    assert same == (key in SPEED | LIMITS)
 
 
 def test_the_fingerprint_notices_model_hint_and_channels_but_not_the_job():

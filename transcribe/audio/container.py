@@ -99,6 +99,8 @@ def _open(file: BinaryIO, headerless: HeaderlessConfig | None) -> InputContainer
         container = av.open(
             _Unnamed(file), format=raw.format if raw else None, options=options, metadata_errors="replace"
         )
+    except av.error.MemoryError:
+        raise
     except av.error.FFmpegError:
         raise sniff.undecodable(head, n_bytes) from None
     return cast(InputContainer, container)

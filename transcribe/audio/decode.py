@@ -69,6 +69,8 @@ def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
                 for start in range(0, n_silent, rate):
                     yield rate, np.zeros((n_channels, min(rate, n_silent - start)), np.float32)
                 yield rate, _samples(frame, n_channels)
+    except av.error.MemoryError:
+        raise
     except (av.error.FFmpegError, IndexError) as error:  # harmless at the end: half a frame, padding
         reason = "another track begins" if isinstance(error, IndexError) else error.strerror
         left_s = (file.info.duration_s or inf) - account.position_s
@@ -84,6 +86,8 @@ def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
 def _frames(packet: av.Packet[av.AudioStream], account: Account) -> list[av.AudioFrame]:
     try:
         frames = packet.decode()
+    except av.error.MemoryError:
+        raise
     except av.error.FFmpegError:
         account.unread(packet)
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from transcribe.audio.channels import plan_channels, tracks
-from transcribe.audio.decode import Block, blocks, probe
+from transcribe.audio.process import blocks, probe
 from transcribe.clock import Pcm, n_samples, to_pcm
 from transcribe.config import Config
 from transcribe.speech.chunking import ChunkPacker
@@ -28,17 +28,12 @@ def segment_recording(
     A silent or empty recording yields only ``Segmentation``. Raises ``DecodeError`` or ``StorageError``,
     possibly after some chunks: those are then to be thrown away.
     """
-    headerless = config.audio.headerless
-    info = probe(path, headerless=headerless)
-
-    def decoded() -> Iterator[Block]:
-        return blocks(path, headerless=headerless, block_s=config.audio.block_s)
-
+    info = probe(path, config.audio)
     setting = config.audio.channels if recording.channels == "auto" else recording.channels
-    plan = plan_channels(info, decoded(), setting)
+    plan = plan_channels(info, blocks(path, config.audio), setting)
     listeners: dict[int, _Track] = {}
     n_heard = 0
-    for block in decoded():
+    for block in blocks(path, config.audio):
         n_heard += block.shape[1]
         for channel, samples in tracks(block, plan):
             if channel not in listeners:
