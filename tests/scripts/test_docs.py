@@ -163,7 +163,8 @@ def test_every_setting_that_is_named_exists():
 
 
 def test_every_error_that_code_raises_is_explained():
-    kinds = ("DecodeError", "StorageError", "InferenceError", "LanguageError", "PlanError", "storage_error")
+    kinds = {"DecodeError", "DecoderError", "StorageError", "InferenceError", "LanguageError", "PlanError"}
+    kinds |= {"storage_error"}
     sources = [path for folder in ("transcribe", "udfs", "jobs") for path in (ROOT / folder).rglob("*.py")]
     calls = [
         node

@@ -85,17 +85,11 @@ class _Server:
             for kind, parts in self._carry_out(request):
                 self.send(kind, *parts)
         except (RecordingError, ConfigError) as error:
-            self._send_error(type(error).__name__, *error.__reduce__()[1])
+            self._send_error(error)
         except MemoryError:
-            limit_gb = request["memory_bytes"] / 1e9
-            self._send_error(
-                "DecoderError",
-                "too_large",
-                f"decoding needs more than {limit_gb:.3g} GB of memory",
-                "check what the file is; raise audio.decoder_memory_gb if it is a recording",
-            )
+            self._send_error(_too_large(request["memory_bytes"]))
         except Exception as error:
-            self._send_error("RuntimeError", f"{type(error).__name__}: {error}")
+            self._send_error(RuntimeError(f"{type(error).__name__}: {error}"))
         else:
             self.send(END)
 
@@ -115,8 +109,9 @@ class _Server:
             raise StorageError("not_readable", f"{path} is no regular file", "name a file")
         return Path(path)
 
-    def _send_error(self, *what: object) -> None:
-        self.send(ERROR, json.dumps(what, default=str).encode())
+    def _send_error(self, error: Exception) -> None:
+        _, arguments = error.__reduce__()[:2]
+        self.send(ERROR, json.dumps([type(error).__name__, *arguments], default=str).encode())
 
     def read_range(self, offset: int, n_bytes: int) -> bytes:
         """Bytes of the parent's file; fewer only at its end."""
@@ -145,6 +140,14 @@ class _ParentsFile(io.RawIOBase):
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)
+
+
+def _too_large(limit_bytes: int) -> DecoderError:
+    return DecoderError(
+        "too_large",
+        f"decoding needs more than {limit_bytes / 1e9:.3g} GB of memory",
+        "check what the file is; raise audio.decoder_memory_gb if it is a recording",
+    )
 
 
 def _limit_memory(n_bytes: int) -> None:
