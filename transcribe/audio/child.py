@@ -110,7 +110,7 @@ class _Server:
         return Path(path)
 
     def _send_error(self, error: Exception) -> None:
-        _, arguments = error.__reduce__()[:2]
+        arguments = cast(tuple[Any, ...], error.__reduce__())[1]
         self.send(ERROR, json.dumps([type(error).__name__, *arguments], default=str).encode())
 
     def read_range(self, offset: int, n_bytes: int) -> bytes:
