@@ -64,9 +64,10 @@ def library(job: Job) -> Loaded:
         for result in decoded:
             of_recording[result.chunk.recording_id].append(result)
         for id_, (recording, last) in heard.items():
-            _, code, prob = decided[id_]
+            _, code, prob, source = decided[id_]
             script = script_of(recording, config.language.chinese_script)
-            answers.texts[id_] = merge(recording, last, in_script(of_recording[id_], script), code, prob).text
+            decoded_ = in_script(of_recording[id_], script)
+            answers.texts[id_] = merge(recording, last, decoded_, code, prob, source).text
         status = Counter(result.verdict.status for result in decoded)
         answers.details = {
             "n_chunks": len(work),

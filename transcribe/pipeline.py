@@ -38,12 +38,12 @@ def transcribe_recording(
     hint = registry.usable_hint(recording, config.model)
     voted = {} if hint else _vote(chunks, config, load_engine(registry.get(config.language.model)))
     spoken = language.speech_by_channel((chunk.channel, chunk.speech_s) for chunk, _ in chunks)
-    of_channel, code, prob = language.decide(hint, voted, spoken, config.language)
+    of_channel, code, prob, source = language.decide(hint, voted, spoken, config.language)
     entry = registry.entry_for(recording, code, config.model)
     jobs = [Job(chunk, pcm, of_channel[chunk.channel]) for chunk, pcm in chunks]
     decoded = Decoder(load_engine(entry), config).decode(jobs) if jobs else []
     script = chinese.script_of(recording, config.language.chinese_script)
-    return merge(recording, heard, chinese.in_script(decoded, script), code, prob)
+    return merge(recording, heard, chinese.in_script(decoded, script), code, prob, source)
 
 
 def _vote(chunks: list[tuple[Chunk, Pcm]], config: Config, engine: Engine) -> dict[int, tuple[str, float]]:

@@ -8,6 +8,7 @@ sample of what the model hears). Chunk-clock names end in ``_in_chunk_s``; every
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -224,6 +225,10 @@ class LanguageScores:
     probs: tuple[tuple[str, float], ...]
 
 
+LanguageSource = Literal["hint", "vote", "fallback"]
+"""Who decided a recording's language; fallback: there was neither a hint nor speech to vote."""
+
+
 @dataclass(frozen=True)
 class DecodeOptions:
     """How an engine decodes one batch."""
@@ -243,6 +248,7 @@ class Transcript:
     n_channels: int
     language: str
     language_prob: float
+    language_source: LanguageSource
     text: str
     utterances: tuple[Utterance, ...]
     coverage: Coverage = field(default_factory=Coverage)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
 
 from transcribe.payload import parse
-from transcribe.tables.schemas import SCHEMA_VERSION, TRANSCRIPTS
+from transcribe.tables.rows import Provenance, to_row
+from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.text.script import in_script
 from transcribe.transcript.merge import merge
-from transcribe.types import Decoded, Recording, Segmentation, Transcript
+from transcribe.types import Decoded, LanguageSource, Recording, Segmentation
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Assignment:
     recording: Recording
     language: str
     language_prob: float
+    language_source: LanguageSource
     model: str
     model_revision: str
     engine: str
@@ -45,32 +47,14 @@ def merge_group(rows: pa.Table) -> pa.Table:
         in_script([parse(Decoded, text) for text in payloads["decoded"]], assignment.chinese_script),
         assignment.language,
         assignment.language_prob,
+        assignment.language_source,
     )
-    return pa.Table.from_pylist([transcript_row(transcript, assignment)], schema=TRANSCRIPTS)
-
-
-def transcript_row(transcript: Transcript, assignment: Assignment) -> dict[str, object]:
-    """The columns of ``TRANSCRIPTS``."""
-    recording = transcript.recording
-    return {
-        "recording_id": recording.recording_id,
-        "uri": recording.uri,
-        "source_version": recording.source_version,
-        "date": recording.date,
-        "language": transcript.language,
-        "language_prob": transcript.language_prob,
-        "region": recording.region,
-        "service": recording.service,
-        "duration_s": transcript.duration_s,
-        "n_channels": transcript.n_channels,
-        "text": transcript.text,
-        "utterances": [asdict(utterance) for utterance in transcript.utterances],
-        "coverage": asdict(transcript.coverage),
-        "model": assignment.model,
-        "model_revision": assignment.model_revision,
-        "engine": assignment.engine,
-        "fingerprint": assignment.fingerprint,
-        "run_id": assignment.run_id,
-        "created_at": assignment.created_at,
-        "schema_version": SCHEMA_VERSION,
-    }
+    provenance = Provenance(
+        assignment.model,
+        assignment.model_revision,
+        assignment.engine,
+        assignment.fingerprint,
+        assignment.run_id,
+        assignment.created_at,
+    )
+    return pa.Table.from_pylist([to_row(transcript, provenance)], schema=TRANSCRIPTS)

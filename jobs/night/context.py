@@ -15,7 +15,7 @@ from transcribe.models.registry import Registry
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
 from transcribe.text.script import script_of
-from transcribe.types import Failure, Recording
+from transcribe.types import Failure, LanguageSource, Recording
 from udfs.merge import Assignment
 
 
@@ -34,7 +34,9 @@ class RunContext:
     def usable_hint(self, recording: Recording) -> str | None:
         return self.registry.usable_hint(recording, self.config.model)
 
-    def assign(self, recording: Recording, language: str, prob: float) -> Assignment | Failure:
+    def assign(
+        self, recording: Recording, language: str, prob: float, source: LanguageSource
+    ) -> Assignment | Failure:
         """Route a recording whose language is known (``und`` when it holds no speech)."""
         try:
             entry = self.registry.entry_for(recording, language, self.config.model)
@@ -44,6 +46,7 @@ class RunContext:
             recording,
             language,
             prob,
+            source,
             entry.name,
             entry.revision,
             entry.engine,

@@ -26,6 +26,7 @@ from transcribe.decoding import identify as language
 from transcribe.errors import PublishError
 from transcribe.payload import dump, parse
 from transcribe.tables.parquet import WRITTEN_FILE_DDL, WrittenFile, write_partitioned
+from transcribe.tables.publication import stamped
 from transcribe.tables.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.types import Failure, LanguageScores, Recording
 from udfs.merge import Assignment, merge_group
@@ -149,10 +150,10 @@ class Wave:
         for id_ in (id_ for id_ in heard.duration_s if id_ not in self._failures):
             recording = self._recordings[id_]
             spoken = language.speech_by_channel((c.channel, c.speech_s) for c in chunks_of[id_])
-            of_channel, code, prob = language.decide(
+            of_channel, code, prob, source = language.decide(
                 self._context.usable_hint(recording), voted[id_], spoken, self._context.config.language
             )
-            assigned = self._context.assign(recording, code, prob)
+            assigned = self._context.assign(recording, code, prob, source)
             if isinstance(assigned, Failure):
                 self._failures[id_] = assigned
             else:
@@ -274,9 +275,12 @@ class Wave:
             .applyInArrow(merge_group, spark_schema(TRANSCRIPTS))
         )
         uri, s3 = self._context.tables.transcripts.uri, self._context.s3
+        published_at = self._context.tables.next_published_at()
 
         def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return write_partitioned(batches, uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, s3)
+            return write_partitioned(
+                stamped(batches, published_at), uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, s3
+            )
 
         n_files = max(1, len(assignments) // 1000)
         written = merged.repartition(n_files, *TRANSCRIPT_PARTITIONS).mapInArrow(write, WRITTEN_FILE_DDL)

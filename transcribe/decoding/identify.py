@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from transcribe.config import LanguageConfig
 from transcribe.languages import UNDETERMINED
-from transcribe.types import LanguageScores
+from transcribe.types import LanguageScores, LanguageSource
+
+
+class Decision(NamedTuple):
+    """What a recording is decoded in, and who said so."""
+
+    of_channel: dict[int, str]  # of each channel with speech
+    language: str
+    prob: float
+    source: LanguageSource
 
 
 def choose_chunks(speech_s_by_chunk: Mapping[int, float], config: LanguageConfig) -> list[int]:
@@ -46,7 +56,7 @@ def decide(
     voted: Mapping[int, tuple[str, float]],
     speech_s: Mapping[int, float],
     config: LanguageConfig,
-) -> tuple[dict[int, str], str, float]:
+) -> Decision:
     """Language of each channel with speech; language and probability of the recording.
 
     A hint decides all. Else the recording has the language in which most is spoken, and a channel whose
@@ -54,13 +64,13 @@ def decide(
     a few words are no evidence against it. Without speech and hint: ``und``.
     """
     if hint:
-        return dict.fromkeys(speech_s, hint), hint, 1.0
+        return Decision(dict.fromkeys(speech_s, hint), hint, 1.0, "hint")
     weights: dict[str, float] = defaultdict(float)
     for channel, (code, prob) in voted.items():
         weights[code] += prob * speech_s[channel]
     if not weights:
-        return {}, UNDETERMINED, 0.0
+        return Decision({}, UNDETERMINED, 0.0, "fallback")
     best = min(weights, key=lambda code: (-weights[code], code))
     languages = {c: code if prob >= config.min_prob else best for c, (code, prob) in voted.items()}
     of_best = [c for c, (code, _) in voted.items() if code == best]
-    return languages, best, weights[best] / sum(speech_s[c] for c in of_best)
+    return Decision(languages, best, weights[best] / sum(speech_s[c] for c in of_best), "vote")

@@ -9,27 +9,26 @@ see all of a change or nothing, and never two rows for a recording, however many
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
-from pyarrow.dataset import Dataset
+from pyarrow.dataset import Dataset, FileSystemDataset
 
 from transcribe.errors import PublishError
-from transcribe.storage.s3 import S3Options, is_s3
-from transcribe.tables.parquet import WrittenFile, table_filesystem, write_file
+from transcribe.storage.s3 import S3Options
+from transcribe.tables import log, publication
+from transcribe.tables.log import LiveFile, live_files, publish_errors
+from transcribe.tables.parquet import STATISTICS, WrittenFile, table_filesystem, write_file
 
 MAX_ATTEMPTS = 20
 """Tries of one commit; each win of another writer costs one."""
@@ -41,22 +40,38 @@ MARK_RETENTION = "interval 90 days"
 REWRITE_ROWS = 512
 """Rows held in memory while a file is written again."""
 
+NewFiles = Callable[[DeltaTable], Collection[WrittenFile]]
 
-def dataset(table: DeltaTable, uri: str, s3: S3Options) -> Dataset:
-    """The rows of the table at ``uri``, read through pyarrow's own file system.
 
-    delta-rs's (the default of ``to_pyarrow_dataset``) is called back from threads that are still there when
-    Python ends: then most processes that used it abort with exit code 134, though their work is done.
+def dataset(
+    table: DeltaTable,
+    uri: str,
+    s3: S3Options,
+    schema: pa.Schema | None = None,
+    files: Collection[LiveFile] | None = None,
+) -> Dataset:
+    """The rows of the table at ``uri``, or of some of its files, with the table's columns or ``schema``'s.
+
+    Do not give its scanners a filter: other writers' files may hold string views, which pyarrow cannot
+    compare with the statistics. Files are read through pyarrow's own file system: delta-rs's (the default
+    of ``to_pyarrow_dataset``) is called back from threads that are still there when Python ends; then most
+    processes that used it abort with exit code 134, though their work is done.
     """
     filesystem, root = table_filesystem(uri, s3)
-    return table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, filesystem))
+    whole = table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, filesystem), schema=schema)
+    if files is None:
+        return whole
+    paths = {file.path for file in files}
+    fragments = [fragment for fragment in whole.get_fragments() if fragment.path in paths]
+    return FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
 
 
 @dataclass(frozen=True)
 class KeyedTable:
     """The table at ``uri``, made when first written to; ``schema`` may gain columns, not lose or change any.
 
-    Methods raise ``PublishError``; a change that raises has not happened.
+    Reading makes no table and no column. Methods raise ``PublishError``; a change that raises has not
+    happened.
     """
 
     uri: str
@@ -66,21 +81,43 @@ class KeyedTable:
     s3: S3Options
 
     def open(self) -> DeltaTable:
-        """The current version; makes the table if there is none."""
-        with _publish_errors(self.uri):
-            return self._existing() or self._created()
+        """The current version, for writing: makes the table, or the columns, that are not there yet."""
+        with publish_errors(self.uri):
+            table = self.find() or self._created()
+            if table.metadata().partition_columns != self.partition_by:
+                raise PublishError(
+                    f"{self.uri}: partitioned by {', '.join(table.metadata().partition_columns)}, no longer"
+                    " supported for writing; see 'A table of an older layout' in transcribe/tables/README.md"
+                )
+            known = {field.name for field in table.schema().fields}
+            new = [field for field in Schema.from_arrow(self.schema).fields if field.name not in known]
+            if new:
+                table.alter.add_columns(new)
+            return table
+
+    def find(self, version: int | None = None) -> DeltaTable | None:
+        """The current (or that) version as it is, for reading; None if there is no table."""
+        with publish_errors(self.uri):
+            return log.find(self.uri, self.s3, version)
 
     def rows(self, columns: list[str], ids: Collection[str] | None = None) -> pa.Table:
-        """Some columns of all rows, or of the rows with these ids; none if there is no table."""
-        with _publish_errors(self.uri):
-            table = self._existing()
-            if table is None:
-                return pa.schema([self.schema.field(name) for name in columns]).empty_table()
-            return dataset(table, self.uri, self.s3).to_table(columns=columns, filter=_has_id(ids))
+        """Some columns of all rows, or of the rows with these ids; none if there is no table.
+
+        Columns that an older table lacks are null.
+        """
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        table = self.find()
+        if table is None:
+            return schema.empty_table()
+        with publish_errors(self.uri):
+            batches = self._scanned(table, columns, ids)
+            return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
 
     def live_files(self) -> list[str]:
-        """Absolute paths or s3:// uris of the current version's files."""
-        return [f"{self.uri}/{path}" for path, _ in _live(self.open())]
+        """Absolute paths or s3:// uris of the current version's files; none if there is no table."""
+        table = self.find()
+        with publish_errors(self.uri):
+            return [f"{self.uri}/{file.path}" for file in live_files(table)] if table else []
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> list[WrittenFile]:
         """The rows of an unpartitioned table as one file, or none; not committed yet."""
@@ -88,45 +125,67 @@ class KeyedTable:
         return [write_file([batch], self.uri, {}, self.s3)] if batch.num_rows else []
 
     def change(
-        self,
-        new_files: Callable[[], Collection[WrittenFile]],
-        replaced_ids: Collection[str],
-        mark: str | None = None,
+        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None = None
     ) -> bool:
-        """Adds files and takes out the rows of ``replaced_ids`` in one commit.
+        """Adds files (None: only takes out) and takes out the rows of ``replaced_ids`` in one commit.
 
-        ``new_files`` is called anew for every try. With a ``mark`` the commit happens once however often
-        it is asked for. False if there was nothing to do.
+        ``new_files`` is called anew for every try, with the version that the commit is planned on. With a
+        ``mark`` the commit happens once however often it is asked for. False if there was nothing to do.
         """
-        lost: CommitFailedError | None = None
-        for attempt in range(MAX_ATTEMPTS):
-            try:
-                return self._try_change(new_files, replaced_ids, mark)
-            except CommitFailedError as error:
-                lost = error
-                time.sleep(random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**attempt)))
-        raise PublishError(f"{self.uri}: {MAX_ATTEMPTS} commits lost against other writers: {lost}") from lost
+        return self._retried(lambda: self._try_change(new_files, replaced_ids, mark))
 
-    def maintain(self, retention_h: int) -> None:
-        """Compacts small files; deletes those that no version of the last ``retention_h`` hours needs."""
-        table = self.open()
-        with _publish_errors(self.uri):
-            table.optimize.compact()
-            table.vacuum(retention_h, dry_run=False, enforce_retention_duration=False, full=True)
+    def swap(self, old: Collection[LiveFile], new: Collection[WrittenFile]) -> bool:
+        """Puts files with the same rows in the place of others; False if some of those are gone meanwhile."""
 
-    def _existing(self) -> DeltaTable | None:
-        """The table if there is one, with the columns that it lacked."""
-        try:
-            table = DeltaTable(self.uri, storage_options=_storage_options(self.uri, self.s3))
-        except TableNotFoundError:
-            return None
-        known = {field.name for field in table.schema().fields}
-        new = [field for field in Schema.from_arrow(self.schema).fields if field.name not in known]
-        if new:
-            table.alter.add_columns(new)
-        return table
+        def attempt() -> bool:
+            table = self.find()
+            with publish_errors(self.uri):
+                if table is None or not {file.path for file in old} <= {
+                    file.path for file in live_files(table)
+                }:
+                    return False
+                added = [log.addition(file, data_change=False) for file in new]
+                removed = [file.removal(data_change=False) for file in old]
+                self._commit(table, [*added, *removed], CommitProperties(max_commit_retries=0))
+                return True
+
+        return self._retried(attempt)
+
+    def vacuum(self, retention_h: int) -> None:
+        """Deletes files that no version of the last ``retention_h`` hours needs, uncommitted ones, too."""
+        table = self.find()
+        if table:
+            with publish_errors(self.uri):
+                table.vacuum(retention_h, dry_run=False, enforce_retention_duration=False, full=True)
+
+    def file_batches(
+        self, path: str, schema: pa.Schema, batch_rows: int = REWRITE_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """One file's rows with the columns of ``schema``; those that it lacks are null."""
+        filesystem, root = table_filesystem(self.uri, self.s3)
+        with filesystem.open_input_file(f"{root}/{path}") as source:
+            for batch in pq.ParquetFile(source).iter_batches(batch_rows):
+                columns = [
+                    batch[field.name].cast(field.type)
+                    if field.name in batch.schema.names
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in schema
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def stored_schema(self, table: DeltaTable) -> pa.Schema:
+        """Of the table's files: all its columns, also those of other writers, but the partitions."""
+        fields = pa.schema(table.schema().to_arrow())
+        return pa.schema([field for field in fields if field.name not in table.metadata().partition_columns])
 
     def _created(self) -> DeltaTable:
+        statistics = [
+            name for name in STATISTICS if name in self.schema.names and name not in self.partition_by
+        ]
+        configuration = {
+            "delta.setTransactionRetentionDuration": MARK_RETENTION,
+            "delta.dataSkippingStatsColumns": ",".join(statistics),  # for other writers
+        }
         return DeltaTable.create(
             self.uri,
             self.schema,
@@ -134,31 +193,66 @@ class KeyedTable:
             partition_by=self.partition_by,
             name=self.uri.rpartition("/")[2],
             description=self.description,
-            configuration={"delta.setTransactionRetentionDuration": MARK_RETENTION},
-            storage_options=_storage_options(self.uri, self.s3),
+            configuration={name: value for name, value in configuration.items() if value},
+            storage_options=log.storage_options(self.uri, self.s3),
         )
 
+    def _scanned(
+        self, table: DeltaTable, columns: list[str], ids: Collection[str] | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows with these ids from the files that may hold them."""
+        if ids is None:
+            yield from dataset(table, self.uri, self.s3, self.schema).to_batches(columns=columns)
+            return
+        sorted_ids = sorted(ids)
+        files = [file for file in live_files(table) if file.may_hold(sorted_ids)]
+        wanted = pa.array(sorted_ids, pa.string())
+        scanned = dataset(table, self.uri, self.s3, self.schema, files)
+        for batch in scanned.to_batches(columns=[*dict.fromkeys([*columns, "recording_id"])]):
+            yield batch.filter(pc.is_in(batch["recording_id"], value_set=wanted)).select(columns)
+
+    def _retried(self, attempt: Callable[[], bool]) -> bool:
+        lost: CommitFailedError | None = None
+        for n_lost in range(MAX_ATTEMPTS):
+            try:
+                return attempt()
+            except CommitFailedError as error:
+                lost = error
+                time.sleep(random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**n_lost)))
+        raise PublishError(f"{self.uri}: {MAX_ATTEMPTS} commits lost against other writers: {lost}") from lost
+
     def _try_change(
-        self,
-        new_files: Callable[[], Collection[WrittenFile]],
-        replaced_ids: Collection[str],
-        mark: str | None,
+        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None
     ) -> bool:
-        table = self.open()
-        with _publish_errors(self.uri):
+        table = self.open() if new_files else self.find()
+        if table is None:
+            return False
+        with publish_errors(self.uri):
             if mark and table.transaction_version(mark) is not None:
                 return False
             survivors, removed = self._without(table, replaced_ids)
-            added = [_add_action(file) for file in [*new_files(), *survivors]]
+            new = list(new_files(table)) if new_files else []
+            added = [log.addition(file) for file in [*new, *survivors]]
             if not added and not removed:
                 return False
-            marks = [Transaction(mark, 1, _now_ms())] if mark else None
+            marks = [Transaction(mark, 1, log.now_ms())] if mark else []
+            published_at = publication.moment_of(new)
             # no retries: delta-rs would rebase on commits that may hold rows of replaced_ids
-            properties = CommitProperties(max_commit_retries=0, app_transactions=marks)
-            table.create_write_transaction(
-                [*added, *removed], "append", table.schema(), self.partition_by, commit_properties=properties
+            properties = CommitProperties(
+                max_commit_retries=0,
+                app_transactions=[*marks, *publication.marks(published_at)],
+                custom_metadata=publication.metadata(published_at),
             )
+            self._commit(table, [*added, *removed], properties)
             return True
+
+    def _commit(
+        self, table: DeltaTable, actions: list[AddAction | RemoveAction], properties: CommitProperties
+    ) -> None:
+        partitions = table.metadata().partition_columns
+        table.create_write_transaction(
+            actions, "append", table.schema(), partitions, commit_properties=properties
+        )
 
     def _without(
         self, table: DeltaTable, ids: Collection[str]
@@ -166,76 +260,22 @@ class KeyedTable:
         """Removes the files that hold rows of ``ids``; what else they hold comes back in new files."""
         if not ids:
             return [], []
-        scanner = dataset(table, self.uri, self.s3).scanner(columns=["__filename"], filter=_has_id(ids))
-        touched = set(scanner.to_table()["__filename"].to_pylist())
-        survivors: list[WrittenFile] = []
-        removed: list[RemoveAction] = []
-        for path, file in _live(table):
-            if path not in touched:
-                continue
-            values = file.get("partition") or {}
-            removed.append(RemoveAction(path, True, _now_ms(), file["size_bytes"], values))
-            survivors.extend(self._rewrite(path, values, ids))
-        if len(removed) != len(touched):
+        found = self._scanned(table, ["__filename"], ids)
+        touched = {path for batch in found for path in batch["__filename"].to_pylist()}
+        files = [file for file in live_files(table) if file.path in touched]
+        if len(files) != len(touched):
             raise PublishError(f"{self.uri}: the log does not name all files that hold replaced rows")
-        return survivors, removed
+        schema = self.stored_schema(table)
+        survivors = [kept for file in files for kept in self._rewrite(file, schema, ids)]
+        return survivors, [file.removal() for file in files]
 
-    def _rewrite(self, path: str, values: dict[str, str | None], ids: Collection[str]) -> list[WrittenFile]:
+    def _rewrite(self, file: LiveFile, schema: pa.Schema, ids: Collection[str]) -> list[WrittenFile]:
         """One file without the rows of ``ids``, or none if no row is left."""
-        filesystem, root = table_filesystem(self.uri, self.s3)
         id_set = pa.array(ids, pa.string())
-        with filesystem.open_input_file(f"{root}/{path}") as source:
-            batches = pq.ParquetFile(source).iter_batches(REWRITE_ROWS)
-            kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=id_set))) for b in batches)
-            filled = (batch for batch in kept if batch.num_rows)
-            first = next(filled, None)
-            return [write_file(chain([first], filled), self.uri, values, self.s3)] if first else []
-
-
-def _live(table: DeltaTable) -> list[tuple[str, dict[str, Any]]]:
-    """Path below the table's folder and log entry of each file of this version."""
-    # delta-rs's file_uris() escapes the table's own folder, which names no file then
-    return [(unquote(file["path"]), file) for file in pa.table(table.get_add_actions()).to_pylist()]
-
-
-def _has_id(ids: Collection[str] | None) -> pc.Expression | None:
-    return None if ids is None else pc.field("recording_id").isin(pa.array(ids, pa.string()))
-
-
-def _add_action(file: WrittenFile) -> AddAction:
-    return AddAction(file.path, file.size_bytes, file.partition_values, _now_ms(), True, file.stats)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _storage_options(uri: str, s3: S3Options) -> dict[str, str]:
-    """Addresses only: delta-rs takes credentials from the environment, as boto3 and pyarrow do."""
-    if not is_s3(uri):
-        return {}
-    options = {"aws_endpoint": s3.endpoint, "aws_region": s3.region, "aws_conditional_put": "etag"}
-    if s3.endpoint and s3.endpoint.startswith("http://"):
-        options["aws_allow_http"] = "true"
-    return {name: value for name, value in options.items() if value}
-
-
-@contextmanager
-def _publish_errors(uri: str) -> Iterator[None]:
-    """What delta-rs, pyarrow and the disk raise becomes ``PublishError``, lost races apart."""
-    try:
-        yield
-    except CommitFailedError:
-        raise
-    except (DeltaError, OSError, pa.ArrowException) as error:
-        raise PublishError(
-            f"{uri}: {_one_line(error)}"
-        ) from None  # the cause holds what _one_line leaves out
-
-
-def _one_line(error: Exception) -> str:
-    """delta-rs's tree of causes without colours and without S3's reply, which can echo a session token."""
-    text = re.sub(r"\x1b\[\d*m|↳", "", str(error))
-    code = re.search(r"<Code>(\w+)</Code>", text)
-    text = re.sub(r"(<\?xml|<Error>).*", code[1] if code else "", text, flags=re.DOTALL)
-    return " ".join(text.split())
+        batches = self.file_batches(file.path, schema)
+        kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=id_set))) for b in batches)
+        filled = (batch for batch in kept if batch.num_rows)
+        first = next(filled, None)
+        if first is None:
+            return []
+        return [write_file(chain([first], filled), self.uri, file.partition_values, self.s3)]

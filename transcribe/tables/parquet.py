@@ -12,6 +12,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,13 @@ from transcribe.storage.s3 import S3Options, is_s3
 
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 """Arrow bytes held back by one task, over all partitions: then its largest partition becomes a file."""
+
+STATISTICS = ("date", "region", "recording_id", "published_at")
+"""Columns whose least and greatest value a commit names for each file that has them, so that readers skip
+files. Partitions need none."""
+
+FILE_ORDER = ("date", "recording_id")
+"""Rows of a file are sorted by these columns where it has them."""
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -77,9 +85,9 @@ def write_partitioned(
     def flush(key: tuple[str | None, ...]) -> pa.RecordBatch:
         held_bytes.pop(key)
         values = dict(zip(partition_columns, key, strict=True))
-        rows = pa.Table.from_batches(held.pop(key)).combine_chunks()  # one row group, not one a batch
+        rows = in_file_order(pa.Table.from_batches(held.pop(key))).combine_chunks()
         try:
-            file = write_file(rows.to_batches(), table_uri, values, s3)
+            file = write_file(rows.to_batches(), table_uri, values, s3)  # one row group, not one a batch
         except OSError as error:
             raise PublishError(f"{table_uri}: an executor cannot write there: {error}") from None
         return pa.RecordBatch.from_pylist([asdict(file)], schema=WRITTEN_FILE)
@@ -104,25 +112,58 @@ def write_file(
     filesystem, root = table_filesystem(table_uri, s3)
     if isinstance(filesystem, fs.LocalFileSystem):
         filesystem.create_dir(f"{root}/{folder}", recursive=True)
-    n_rows, ids = 0, []
     batches = iter(batches)
     first = next(batches)
+    statistics = _Statistics(first.schema)
     with (
         filesystem.open_output_stream(f"{root}/{path}") as sink,
         pq.ParquetWriter(sink, first.schema, compression="zstd") as writer,
     ):
         for batch in chain([first], batches):
             writer.write_batch(batch)
-            n_rows += batch.num_rows
-            if batch.num_rows and "recording_id" in batch.schema.names:
-                ids.extend(pc.min_max(batch["recording_id"]).as_py().values())
+            statistics.add(batch)
         writer.close()
         size_bytes = sink.tell()
-    stats: dict[str, Any] = {"numRecords": n_rows}
-    if ids:
-        stats["minValues"] = {"recording_id": min(ids)}
-        stats["maxValues"] = {"recording_id": max(ids)}
-    return WrittenFile(path, values, size_bytes, n_rows, json.dumps(stats, ensure_ascii=False))
+    return WrittenFile(path, values, size_bytes, statistics.n_rows, statistics.json())
+
+
+def in_file_order(rows: pa.Table) -> pa.Table:
+    """Sorted as a file's rows are."""
+    keys = [(name, "ascending") for name in FILE_ORDER if name in rows.schema.names]
+    return rows.sort_by(keys) if keys else rows
+
+
+class _Statistics:
+    """Delta's statistics of one file, gathered batch by batch."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = [name for name in STATISTICS if name in schema.names]
+        self._least: dict[str, Any] = {}
+        self._greatest: dict[str, Any] = {}
+        self._n_null = dict.fromkeys(self._names, 0)
+        self.n_rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.n_rows += batch.num_rows
+        for name in self._names:
+            self._n_null[name] += batch[name].null_count
+            least, greatest = pc.min_max(batch[name]).as_py().values()
+            if least is not None:
+                self._least[name] = min(least, self._least.get(name, least))
+                self._greatest[name] = max(greatest, self._greatest.get(name, greatest))
+
+    def json(self) -> str:
+        statistics = {
+            "numRecords": self.n_rows,
+            "minValues": self._least,
+            "maxValues": self._greatest,
+            "nullCount": self._n_null,
+        }
+        return json.dumps(statistics, ensure_ascii=False, default=_moment)
+
+
+def _moment(value: datetime) -> str:
+    return value.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def table_filesystem(table_uri: str, s3: S3Options) -> tuple[fs.FileSystem, str]:

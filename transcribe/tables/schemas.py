@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TEXT, _NUMBER, _INTEGER = pa.string(), pa.float64(), pa.int32()
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -64,9 +64,10 @@ TRANSCRIPTS = pa.schema(
         _column(
             "source_version", _TEXT, "size and mtime, on S3 ETag and size: another one is transcribed anew"
         ),
-        _column("date", _TEXT, "YYYY-MM-DD; partition"),
+        _column("date", _TEXT, "YYYY-MM-DD; files are sorted by it"),
         _column("language", _TEXT, "ISO 639-1, und without speech and hint; partition"),
         _column("language_prob", _NUMBER, "1 for a hint, else the vote's"),
+        _column("language_source", _TEXT, "hint, vote, or fallback: neither hint nor speech"),
         _column("region", _TEXT, "as planned; partition"),
         _column("service", _TEXT, "as planned, or null"),
         _column("duration_s", _NUMBER, "of the decoded audio"),
@@ -80,10 +81,11 @@ TRANSCRIPTS = pa.schema(
         _column("fingerprint", _TEXT, "hash of all settings that can change the text"),
         _column("run_id", _TEXT, "of the run that published it"),
         _column("created_at", _MOMENT, "start of that run"),
+        _column("published_at", _MOMENT, "its commit, whole ms; later than in all commits before it"),
         _column("schema_version", _INTEGER, f"of this table; now {SCHEMA_VERSION}"),
     ]
 )
-TRANSCRIPT_PARTITIONS = ("language", "region", "date")
+TRANSCRIPT_PARTITIONS = ("language", "region")
 
 FAILURES = pa.schema(
     [

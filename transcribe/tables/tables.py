@@ -10,12 +10,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from transcribe.errors import ConfigError, StorageError
 from transcribe.storage.files import local_path
 from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.tables import publication
+from transcribe.tables.compact import compact
 from transcribe.tables.delta import KeyedTable
-from transcribe.tables.parquet import WrittenFile
+from transcribe.tables.parquet import WrittenFile, write_file
 from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 
 
@@ -48,8 +51,8 @@ class Tables:
 
     def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
         """Of all recordings, or of these: what tells whether their transcripts are up to date."""
-        columns = ["recording_id", "source_version", "fingerprint", "service", *TRANSCRIPT_PARTITIONS]
-        return self.transcripts.rows(columns, ids)
+        columns = ["recording_id", "source_version", "fingerprint", "service", "date"]
+        return self.transcripts.rows([*columns, *TRANSCRIPT_PARTITIONS], ids)
 
     def current_failures(self, ids: Collection[str] | None = None) -> pa.Table:
         """Of all recordings, or of these: their rows of ``failures``."""
@@ -62,13 +65,20 @@ class Tables:
 
         Give all ids of the wave that may be in the table: those that are not cost little, and one left
         out would end up with two rows. False if this wave of this run was published before: then nothing
-        happens.
+        happens. All rows get the same ``published_at``, later than any in the table before: files that
+        have one from ``next_published_at`` mostly stay as they are, others are written again.
         """
-        return self.transcripts.change(lambda: files, replaced_ids, mark=f"wave/{run_id}/{wave}")
+        return self.transcripts.change(
+            lambda table: self._stamped(files, table), replaced_ids, mark=f"wave/{run_id}/{wave}"
+        )
+
+    def next_published_at(self) -> datetime:
+        """For the rows of a wave about to be written: later than that of any published so far."""
+        return publication.following(self.transcripts.find())
 
     def remove_transcripts(self, ids: Collection[str]) -> bool:
         """Takes the recordings' rows out in one commit; False if there are none."""
-        return self.transcripts.change(list, ids)
+        return self.transcripts.change(None, ids)
 
     def record_failures(self, rows: Iterable[Mapping[str, Any]], cleared_ids: Collection[str]) -> bool:
         """One commit: a row for each failed recording, none for ``cleared_ids``; False if nothing changes.
@@ -79,27 +89,40 @@ class Tables:
         """
         failed = {row["recording_id"]: row for row in rows}
 
-        def new_files() -> list[WrittenFile]:
+        def new_files(_: DeltaTable) -> list[WrittenFile]:
             known = {
                 row["recording_id"]: row for row in self.failures.rows(FAILURES.names, failed).to_pylist()
             }
             return self.failures.write(_failure(row, known.get(id_)) for id_, row in failed.items())
 
-        return self.failures.change(new_files, {*failed, *cleared_ids})
+        return self.failures.change(new_files if failed else None, {*failed, *cleared_ids})
 
     def record_run(self, row: Mapping[str, Any]) -> bool:
         """Appends the run's row, without schema_version; False if its ``run_id`` is recorded already."""
         full = {**row, "schema_version": SCHEMA_VERSION}
-        return self.runs.change(lambda: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
+        return self.runs.change(lambda _: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
 
     def maintain(self, retention_h: int) -> None:
-        """Compacts small files and deletes those that no version of the last ``retention_h`` hours needs.
+        """Merges small files and deletes those that no version of the last ``retention_h`` hours needs.
 
         Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
         if they wait for their commit longer than that.
         """
         for table in (self.transcripts, self.failures, self.runs):
-            table.maintain(retention_h)
+            compact(table)
+            table.vacuum(retention_h)
+
+    def _stamped(self, files: Collection[WrittenFile], table: DeltaTable) -> Collection[WrittenFile]:
+        moment = publication.moment_of(files)
+        if moment and moment > publication.latest(table):
+            return files
+        moment = publication.following(table)
+        schema = self.transcripts.stored_schema(table)
+        return [self._restamped(file, schema, moment) for file in files]
+
+    def _restamped(self, file: WrittenFile, schema: pa.Schema, moment: datetime) -> WrittenFile:
+        batches = publication.stamped(self.transcripts.file_batches(file.path, schema), moment)
+        return write_file(batches, self.transcripts.uri, file.partition_values, self.transcripts.s3)
 
 
 def _failure(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:

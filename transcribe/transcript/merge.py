@@ -6,11 +6,16 @@ from collections.abc import Sequence
 
 from transcribe.transcript.coverage import measure
 from transcribe.transcript.utterances import utterances_of
-from transcribe.types import Decoded, Recording, Segmentation, Transcript
+from transcribe.types import Decoded, LanguageSource, Recording, Segmentation, Transcript
 
 
 def merge(
-    recording: Recording, heard: Segmentation, decoded: Sequence[Decoded], language: str, language_prob: float
+    recording: Recording,
+    heard: Segmentation,
+    decoded: Sequence[Decoded],
+    language: str,
+    language_prob: float,
+    language_source: LanguageSource,
 ) -> Transcript:
     """All chunks of one recording as one transcript: utterances of all channels by start time.
 
@@ -25,6 +30,7 @@ def merge(
         n_channels=heard.n_channels,
         language=language,
         language_prob=round(language_prob, 4),
+        language_source=language_source,
         text=" ".join(u.text for u in utterances if not u.verdict.startswith("rejected")),
         utterances=tuple(utterances),
         coverage=measure(heard.segments, ordered, utterances),

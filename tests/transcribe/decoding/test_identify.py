@@ -73,15 +73,21 @@ def test_a_vote_is_a_probability_and_knows_no_order(ballots, randomness):
 
 
 def test_a_hint_decides_all():
-    assert decide("fr", {0: ("en", 0.99)}, {0: 5.0, 1: 2.0}, CONFIG) == ({0: "fr", 1: "fr"}, "fr", 1.0)
+    assert decide("fr", {0: ("en", 0.99)}, {0: 5.0, 1: 2.0}, CONFIG) == (
+        {0: "fr", 1: "fr"},
+        "fr",
+        1.0,
+        "hint",
+    )
 
 
 def test_an_unsure_channel_takes_the_language_in_which_most_is_spoken():
     voted = {0: ("es", 0.95), 1: ("pt", 0.4)}
-    assert decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG) == ({0: "es", 1: "es"}, "es", pytest.approx(0.95))
+    decision = decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG)
+    assert decision == ({0: "es", 1: "es"}, "es", pytest.approx(0.95), "vote")
     voted = {0: ("es", 0.95), 1: ("pt", 0.6)}
     assert decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG)[0] == {0: "es", 1: "pt"}
-    assert decide(None, voted, {0: 3.0, 1: 60.0}, CONFIG)[1:] == ("pt", pytest.approx(0.6))
+    assert decide(None, voted, {0: 3.0, 1: 60.0}, CONFIG)[1:] == ("pt", pytest.approx(0.6), "vote")
 
 
 def test_channels_of_one_language_share_their_certainty():
@@ -90,8 +96,8 @@ def test_channels_of_one_language_share_their_certainty():
 
 
 def test_without_speech_there_is_no_language():
-    assert decide(None, {}, {}, CONFIG) == ({}, "und", 0.0)
-    assert decide("en", {}, {}, CONFIG) == ({}, "en", 1.0)
+    assert decide(None, {}, {}, CONFIG) == ({}, "und", 0.0, "fallback")
+    assert decide("en", {}, {}, CONFIG) == ({}, "en", 1.0, "hint")
     assert speech_by_channel([]) == {} and speech_by_channel([(1, 2.0), (0, 1.0), (1, 0.5)]) == {
         1: 2.5,
         0: 1.0,

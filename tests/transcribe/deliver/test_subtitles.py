@@ -24,7 +24,7 @@ REJECTED = replace(SPOKEN, start_s=3.0, end_s=4.0, text="la la la la", verdict="
 
 def transcript_of(*utterances: Utterance) -> Transcript:
     text = " ".join(u.text for u in utterances if u is not REJECTED)
-    return Transcript(recording("fr"), 4000.0, 2, "fr", 1.0, text, utterances)
+    return Transcript(recording("fr"), 4000.0, 2, "fr", 1.0, "hint", text, utterances)
 
 
 def test_json_holds_everything():

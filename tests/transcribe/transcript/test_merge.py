@@ -64,7 +64,7 @@ def decoded_recordings(draw: st.DrawFn) -> tuple[Segmentation, list[Decoded]]:
 
 
 def merged(heard: Segmentation, decoded: list[Decoded]):
-    return merge(recording(), heard, decoded, "en", 0.98765432)
+    return merge(recording(), heard, decoded, "en", 0.98765432, "vote")
 
 
 @given(decoded_recordings())
@@ -222,7 +222,7 @@ def test_a_score_that_the_model_does_not_give_stays_unknown():
 
 
 def test_nothing_said():
-    transcript = merge(recording(), Segmentation("r", 7.00049, 2, (), 0), [], "und", 0.0)
+    transcript = merge(recording(), Segmentation("r", 7.00049, 2, (), 0), [], "und", 0.0, "fallback")
     assert (transcript.text, transcript.utterances, transcript.duration_s) == ("", (), 7.0)
     assert transcript.coverage.speech_s == 0
     chunk = a_chunk((1.0, 2.0))

@@ -1,0 +1,75 @@
+"""A transcript as a row of the ``transcripts`` table, and a row as a transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from transcribe.languages import UNDETERMINED
+from transcribe.payload import dump, parse
+from transcribe.tables.schemas import SCHEMA_VERSION
+from transcribe.types import LanguageSource, Recording, Transcript
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a transcript, and in which run."""
+
+    model: str
+    model_revision: str
+    engine: str
+    fingerprint: str
+    run_id: str
+    created_at: datetime
+
+
+def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
+    """The columns of ``TRANSCRIPTS`` but ``published_at``, which the commit sets."""
+    recording = transcript.recording
+    return {
+        "recording_id": recording.recording_id,
+        "uri": recording.uri,
+        "source_version": recording.source_version,
+        "date": recording.date,
+        "language": transcript.language,
+        "language_prob": transcript.language_prob,
+        "language_source": transcript.language_source,
+        "region": recording.region,
+        "service": recording.service,
+        "duration_s": transcript.duration_s,
+        "n_channels": transcript.n_channels,
+        "text": transcript.text,
+        "utterances": [asdict(utterance) for utterance in transcript.utterances],
+        "coverage": asdict(transcript.coverage),
+        **vars(provenance),
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def from_row(row: Mapping[str, Any]) -> Transcript:
+    """The transcript of a row; ``language_source`` may be null, as in rows of version 1.
+
+    The recording has its hint if the row says that one decided, without script; its choice of channels is
+    not in the table, so it has the default.
+    """
+    source = row["language_source"] or _guessed_source(row)
+    recording = Recording(
+        row["recording_id"],
+        row["uri"],
+        row["source_version"],
+        row["region"],
+        row["date"],
+        row["language"] if source == "hint" else None,
+        row["service"],
+    )
+    columns = ("duration_s", "n_channels", "language", "language_prob", "text", "utterances", "coverage")
+    values = {name: row[name] for name in columns}
+    return parse(Transcript, dump({"recording": recording, "language_source": source, **values}))
+
+
+def _guessed_source(row: Mapping[str, Any]) -> LanguageSource:
+    if row["language"] == UNDETERMINED:
+        return "fallback"
+    return "hint" if row["language_prob"] == 1 else "vote"
