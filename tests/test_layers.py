@@ -35,7 +35,7 @@ MODEL_MODULES = {
 
 FLOORS = (
     {"types"},
-    {"errors", "clock"},
+    {"errors", "clock", "payload"},
     {"languages", "config"},
     {"storage"},
     {"audio"},
