@@ -1,37 +1,43 @@
-"""What became of a file's packets, and where its frames belong on the recording's clock.
+"""What became of a track's packets, and where its frames belong on the recording's clock.
 
 A recording must never come out shorter than the file without an error, so what could not be read is
-counted. The clock starts at the first decoded sample. Containers may pause (lost packets, muted calls)
-and tell so only by timestamps; a pause becomes silence, or all later times would be early.
+counted. The recording's clock is the one by which a player shows the file. Containers may begin late or
+pause (sound after the picture, lost packets, muted calls) and tell so only by timestamps: that becomes
+silence, or all later times would be early.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 import av
 
-from transcribe.audio import sniff
 from transcribe.audio.container import Opened
+from transcribe.audio.promises.promise import tolerated_s, truncated
 from transcribe.errors import DecodeError
 
-MIN_PAUSE_S = 0.1
-"""Smaller jumps of the timestamps are rounding and drift."""
+MIN_LATE_S = 0.1
+"""A track that begins less late begins with its decoder's delay."""
+MIN_PAUSE_S = 0.03
+"""Less by which timestamps run ahead of the samples is rounding and drift."""
 MAX_PAUSES_S = 12 * 3600.0
-"""All pauses of a file together. Timestamps that ask for more, or for more than its duration, are broken."""
-_GAPLESS = {"flac", "vorbis", "wmav1", "wmav2", "wmapro", "wmalossless"}
-"""Codecs that never pause: a jump of their timestamps is damage."""
+"""All pauses of a track together. Timestamps that ask for more, or for more than its duration, are broken."""
+MAX_STEP_BACK_S = 1.0
+"""Timestamps that step back by more begin a new clock: recordings were joined."""
+MAX_GAP_S = 10.0
+"""In containers cut from an endless clock, a longer gap is a new clock, unless other tracks go on in it."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
 class Account:
-    """What became of a stream's packets, and where on the recording's clock the next frame belongs."""
+    """What became of a track's packets, and where on the recording's clock the next frame belongs."""
 
-    def __init__(self, duration_s: float | None) -> None:
+    def __init__(self, track: Opened) -> None:
         self.position_s = 0.0  # of audio handed out
-        self._duration_s = duration_s
+        self._track = track
         self._origin_s: float | None = None  # timestamp of position 0
-        self._expected_s = 0.0  # timestamp the next frame has unless the container pauses
-        self._start_s = 0.0
-        self._paused_s = 0.0
+        self._late_s = self._paused_s = 0.0
+        self._elsewhere_s: list[float] = []  # the last timestamps of other tracks
         self._n_read_bytes = self._n_unread_bytes = 0
         self._in_tag = self._in_unread = False
 
@@ -45,50 +51,69 @@ class Account:
         self._in_unread = True
         self._n_unread_bytes += 0 if self._in_tag else packet.size
 
+    def elsewhere(self, time_s: float) -> None:
+        """Another track has a packet at ``time_s``."""
+        self._elsewhere_s.append(time_s)
+
     def pause_s(self, frame: av.AudioFrame) -> float:
         """Silence due before ``frame``; moves the clock past both."""
-        pause_s, duration_s = 0.0, frame.samples / frame.sample_rate
-        at_s = frame.time
-        if at_s is None:
-            at_s = self._expected_s
-        elif self._origin_s is None:
-            self._origin_s, self._start_s = at_s - self.position_s, max(at_s, 0.0)
-        elif at_s - self._expected_s > MIN_PAUSE_S:
-            ahead_s = at_s - self._origin_s - self.position_s
-            if not self._is_credible(ahead_s):
-                self._origin_s += ahead_s
-            elif ahead_s > MIN_PAUSE_S:
-                pause_s = ahead_s
-        self._expected_s = at_s + duration_s
-        self._paused_s += pause_s
-        self.position_s += pause_s + duration_s
+        at_s, pause_s = frame.time, 0.0
+        if at_s is not None and self._track.has_clock:
+            if self._origin_s is None:
+                pause_s = self._late_s = self._start(at_s)
+            else:
+                pause_s = self._gap(at_s)
+                self._paused_s += pause_s
+        self._elsewhere_s.clear()
+        self.position_s += pause_s + frame.samples / frame.sample_rate
         return pause_s
 
-    def _is_credible(self, pause_s: float) -> bool:
-        if self._duration_s is not None and self.position_s + pause_s > self._duration_s + 1.0:
-            return False
-        return self._paused_s + pause_s <= MAX_PAUSES_S
+    def _start(self, at_s: float) -> float:
+        zero_s = self._track.zero_s
+        late_s = 0.0 if zero_s is None else at_s - zero_s - self.position_s
+        if late_s > MIN_LATE_S and self._is_credible(late_s):
+            self._origin_s = zero_s
+            return late_s
+        self._origin_s = at_s - self.position_s
+        return 0.0
 
-    def check(self, file: Opened) -> None:
-        """Raise DecodeError if a meaningful share of ``file`` did not come out."""
-        audio_s = self.position_s - self._paused_s
-        tolerated_s = sniff.tolerated_s(self.position_s)
+    def _gap(self, at_s: float) -> float:
+        assert self._origin_s is not None
+        expected_s = self._origin_s + self.position_s
+        gap_s = at_s - expected_s
+        if gap_s > MIN_PAUSE_S and self._is_credible(gap_s) and not self._is_new_clock(expected_s, at_s):
+            return gap_s
+        if not -MAX_STEP_BACK_S <= gap_s <= MIN_PAUSE_S:
+            self._origin_s += gap_s
+        return 0.0
+
+    def _is_new_clock(self, expected_s: float, at_s: float) -> bool:
+        if not self._track.is_endless or at_s - expected_s <= MAX_GAP_S:
+            return False
+        margin_s = MAX_GAP_S / 2
+        return not any(expected_s + margin_s < time_s < at_s - margin_s for time_s in self._elsewhere_s)
+
+    def _is_credible(self, pause_s: float) -> bool:
+        if self.position_s + pause_s > (self._track.end_s or inf) + 1.0:
+            return False
+        return self._late_s + self._paused_s + pause_s <= MAX_PAUSES_S
+
+    def check(self) -> None:
+        """Raise DecodeError if a meaningful share of the track did not come out."""
+        silent_s = self._late_s + self._paused_s
+        audio_s = self.position_s - silent_s
+        tolerance_s = tolerated_s(self.position_s)
         lost_s = self._n_unread_bytes / max(self._n_read_bytes, 1) * audio_s
-        if self._paused_s > tolerated_s and not _may_pause(file):
-            lost_s = max(lost_s, self._paused_s)
-        if lost_s > tolerated_s or (self._n_unread_bytes and not audio_s):
+        may_pause = silent_s <= tolerance_s or self._track.may_pause()
+        if not may_pause:
+            lost_s = max(lost_s, silent_s)
+        if lost_s > tolerance_s or (self._n_unread_bytes and not audio_s):
             raise DecodeError(
                 "corrupt_audio",
                 f"{audio_s:.2f} s could be decoded, about {lost_s:.2f} s could not",
                 "fetch the recording again: the copy is damaged",
             )
-        held_s = self._start_s + self.position_s
-        if file.promised_s is not None and file.promised_s - held_s > tolerated_s:
-            raise sniff.truncated(file.promised_s, held_s)
-
-
-def _may_pause(file: Opened) -> bool:
-    """Are jumps of the timestamps pauses of the recording, or damage?"""
-    if file.info.codec in _GAPLESS:
-        return False
-    return file.container.format.name != "ogg" or sniff.is_whole_ogg(file.file)
+        held_s = self.position_s - self._late_s
+        promised_s = self._track.promised_s
+        if promised_s is not None and promised_s - held_s > tolerated_s(promised_s):
+            raise truncated(promised_s, held_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -10,8 +10,12 @@ from typing import BinaryIO, TypeAlias, cast
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 
-from transcribe.audio import sniff
+from transcribe.audio import joined, sniff
+from transcribe.audio.promises import matroska, ogg, promise, riff
+from transcribe.audio.promises.promise import Promise, hold
+from transcribe.audio.window import Window
 from transcribe.config import HeaderlessConfig
 from transcribe.errors import ConfigError, DecodeError, StorageError
 
@@ -19,8 +23,25 @@ Source: TypeAlias = "str | Path | BinaryIO"
 """A local path, or a seekable binary file object."""
 
 MAX_CHANNELS = 64
-_COUNTED = {"flac", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "au", "wv", "tta"}
-"""Containers whose duration is a count of samples, not an estimate from the file's size."""
+_COUNTED = {"flac", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "au", "wv", "tta", "w64", "caf", "avi", "ogg"}
+"""Containers whose duration of a track is a count of samples, not an estimate from the file's size."""
+_COUNTED_AS_A_WHOLE = {"matroska,webm", "asf", "flv"}
+"""Containers whose only duration is that of their longest track."""
+_FROM_ZERO = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf"}
+"""Containers whose clock begins at 0: what begins later is late."""
+_FROM_FIRST = {"mpegts", "mpeg"}
+"""Containers that are cut from an endless clock: late is what begins after the first track."""
+_WITH_CLOCK = _FROM_ZERO | _FROM_FIRST | {"ogg", "flac", "nut", "mxf", "gxf", "rm", "wtv"}
+"""Containers that give each packet a time; elsewhere libav only counts what came before."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One audio track of a file: its channels follow those of the track before."""
+
+    n_channels: int
+    language: str | None = None  # as tagged, mostly ISO 639-2
+    purpose: str = ""  # commentary, description or the like; empty: the recording itself
 
 
 @dataclass(frozen=True)
@@ -29,34 +50,64 @@ class AudioInfo:
 
     codec: str
     sample_rate: int  # of the file; decoded blocks have types.SAMPLE_RATE
-    n_channels: int
+    n_channels: int  # of all tracks
     duration_s: float | None  # an estimate for some formats (MP3); None: unknown
+    tracks: tuple[Track, ...] = ()
 
 
 @dataclass(frozen=True)
 class Opened:
-    file: BinaryIO
+    """One audio track, ready to be decoded."""
+
     container: InputContainer
     stream: av.AudioStream
-    info: AudioInfo
-    promised_s: float | None  # what the file must hold; None where the header only estimates
+    n_channels: int
+    promised_s: float | None  # what the track must hold; None where the header only estimates
+    zero_s: float | None  # the timestamp at which the file's clock begins; None: at the track's first
+    end_s: float | None  # on the file's clock, as far as the header knows
+    has_clock: bool  # timestamps say more than the samples do
+    is_endless: bool  # cut from an endless clock: it may jump where recordings were joined
+    may_pause: Callable[[], bool]  # are jumps of its timestamps pauses, or damage?
+
+
+class AudioFile:
+    """An open file: one recording, or several joined, each with one or more tracks."""
+
+    def __init__(self, file: BinaryIO, raw: HeaderlessConfig | None) -> None:
+        self._file, self._raw = Window(file), raw
+        with self._opened(self._file, 0) as first:
+            self.info = _info(first.container)
+
+    def parts(self) -> Iterator[list[AbstractContextManager[Opened]]]:
+        """The tracks of each joined recording, each with a container of its own: they are read apart."""
+        windows = [self._file] if self._raw else joined.parts(self._file)
+        for window in windows:
+            ogg.refuse_cut(window)
+            with self._opened(window, 0) as first:
+                n_tracks = len(_streams(first.container))
+            yield [self._opened(window, k) for k in range(n_tracks)]
+
+    @contextmanager
+    def _opened(self, window: Window, index: int) -> Iterator[Opened]:
+        promised = Promise() if self._raw else promise(window)
+        with closing(_open(window.part(0, window.n_bytes), self._raw)) as container:
+            yield _described(container, window, index, promised)
 
 
 @contextmanager
 def opened(
     source: Source, headerless: Mapping[str, HeaderlessConfig], name: str | None = None
-) -> Iterator[Opened]:
-    """Open the audio of ``source``. Errors as in ``audio.blocks``, of reading while it is open too.
+) -> Iterator[AudioFile]:
+    """Open the audio of ``source``. Errors as in ``decode.blocks``, of reading while it is open too.
 
     The name's extension only chooses among ``headerless`` formats, and only for content without a header.
     """
     name = name or str(source if isinstance(source, (str, Path)) else getattr(source, "name", ""))
     try:
-        with (
-            _file(source) as file,
-            closing(_open(file, headerless.get(PurePath(name).suffix.lower()))) as container,
-        ):
-            yield _described(container, file)
+        with _file(source) as file:
+            file.seek(0)
+            is_named = sniff.has_audio_header(file.read(sniff.N_HEAD_BYTES))
+            yield AudioFile(file, None if is_named else headerless.get(PurePath(name).suffix.lower()))
     except FileNotFoundError:
         raise StorageError(
             "not_found", f"{name} does not exist", "check the manifest, or restore it"
@@ -69,20 +120,10 @@ def _file(source: Source) -> AbstractContextManager[BinaryIO]:
     return Path(source).open("rb") if isinstance(source, (str, Path)) else nullcontext(source)
 
 
-class _Unnamed:
-    """A file without the ``name`` by which libav would guess a format before it looks inside."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
-def _open(file: BinaryIO, headerless: HeaderlessConfig | None) -> InputContainer:
-    n_bytes = file.seek(0, 2)
-    file.seek(0)
-    head = file.read(sniff.N_HEAD_BYTES)
-    if not n_bytes:
+def _open(file: Window, raw: HeaderlessConfig | None) -> InputContainer:
+    head = file.at(0, sniff.N_HEAD_BYTES)
+    if not file.n_bytes:
         raise DecodeError("empty_file", "the file has 0 bytes", "fetch the recording again")
-    raw = None if sniff.has_audio_header(head) else headerless
     sniff.refuse_documents(head, headerless=raw is not None)
     # Big PCM packets, for speed; no protocols: a playlist in the recording's place must not open other files.
     options = {"max_size": "16384", "protocol_whitelist": "none"}
@@ -92,53 +133,124 @@ def _open(file: BinaryIO, headerless: HeaderlessConfig | None) -> InputContainer
                 "audio.headerless", raw.format, "name a demuxer of FFmpeg, such as s16le or gsm"
             )
         options |= {"sample_rate": str(raw.sample_rate), "ch_layout": f"{raw.n_channels}c"}
-    elif head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        options |= sniff.wav_options(file, n_bytes)
+    elif head[:4] in riff.WAVES and head[8:12] == b"WAVE":
+        options |= riff.wave_options(file)
     file.seek(0)
     try:
         container = av.open(
-            _Unnamed(file), format=raw.format if raw else None, options=options, metadata_errors="replace"
+            file, format=raw.format if raw else None, options=options, metadata_errors="replace"
         )
     except av.error.MemoryError:
         raise
     except av.error.FFmpegError:
-        raise sniff.undecodable(head, n_bytes) from None
+        raise sniff.undecodable(head, file.n_bytes) from None
     return cast(InputContainer, container)
 
 
-def _described(container: InputContainer, file: BinaryIO) -> Opened:
-    stream = container.streams.best("audio")
-    if not isinstance(stream, av.AudioStream):
-        if container.streams.audio:
-            raise DecodeError("corrupt_audio", "the header describes no possible audio", "fetch it again")
+def _streams(container: InputContainer) -> list[av.AudioStream]:
+    """The audio tracks that can be decoded. Raises DecodeError if there is none."""
+    if not container.streams.audio:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no tracks"
         raise DecodeError(
             "no_audio_track", f"the file holds {kinds} but no audio", "export it with its sound"
         )
+    refusals = {stream: _refusal(stream) for stream in container.streams.audio}
+    usable = [stream for stream, refusal in refusals.items() if refusal is None]
+    if not usable:
+        raise next(refusal for refusal in refusals.values() if refusal)
+    return usable
+
+
+def _refusal(stream: av.AudioStream) -> DecodeError | None:
     codec = stream.codec_context
     if codec is None or (codec.format and codec.format.name.startswith("s64")):
-        raise DecodeError(
+        return DecodeError(
             "no_decoder", "no decoder for the file's audio codec", "convert it, to FLAC for example"
         )
     if not (1000 <= codec.sample_rate <= 768_000 and 1 <= codec.channels <= MAX_CHANNELS):
         claim = f"{codec.channels} channels at {codec.sample_rate} Hz"
-        raise DecodeError("corrupt_audio", f"the header claims {claim}", "fetch the recording again")
-    duration_s = _duration_s(container, stream)
-    promised_s = duration_s if _is_count(container) else None
-    if container.format.name == "mp3" and (n_samples := sniff.mp3_samples(file)) is not None:
-        promised_s = n_samples / codec.sample_rate
-    info = AudioInfo(codec.codec.canonical_name, codec.sample_rate, codec.channels, duration_s)
-    return Opened(file, container, stream, info, promised_s)
+        return DecodeError(
+            "corrupt_audio", f"the header claims impossible audio: {claim}", "fetch the recording again"
+        )
+    return None
 
 
-def _duration_s(container: InputContainer, stream: av.AudioStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+def _info(container: InputContainer) -> AudioInfo:
+    streams = _streams(container)
+    tracks = tuple(Track(s.codec_context.channels, _language(s), _purpose(s)) for s in streams)
+    n_channels = sum(track.n_channels for track in tracks)
+    if n_channels > MAX_CHANNELS:
+        raise DecodeError(
+            "corrupt_audio", f"the header claims {n_channels} channels", "fetch the recording again"
+        )
+    known_s = [s for s in (_duration_s(stream) for stream in streams) if s is not None]
+    duration_s = max(known_s, default=None) or (container.duration or 0) / av.time_base or None
+    codec = streams[0].codec_context
+    return AudioInfo(codec.codec.canonical_name, codec.sample_rate, n_channels, duration_s, tracks)
 
 
-def _is_count(container: InputContainer) -> bool:
-    """Is the header's duration a count of the audio itself, so that less of it is a loss?"""
-    if container.format.name == "matroska,webm":
-        return all(stream.type == "audio" for stream in container.streams)  # else it may be the video's
-    return container.format.name in _COUNTED
+def _language(stream: av.AudioStream) -> str | None:
+    language = (stream.metadata.get("language") or "und").lower()
+    return None if language in ("und", "mis", "mul", "zxx", "qaa") else language
+
+
+def _purpose(stream: av.AudioStream) -> str:
+    """By the track's flags, or its title."""
+    kinds = {
+        "commentary": Disposition.comment,
+        "description": Disposition.visual_impaired | Disposition.descriptions,
+        "hearing_impaired": Disposition.hearing_impaired,
+        "music": Disposition.clean_effects | Disposition.karaoke,
+    }
+    title = " ".join(stream.metadata.get(key, "") for key in ("title", "handler_name")).lower()
+    return next((kind for kind, flag in kinds.items() if stream.disposition & flag or kind in title), "")
+
+
+def _described(container: InputContainer, file: Window, index: int, promised: Promise) -> Opened:
+    stream = _streams(container)[index]
+    format_ = container.format.name
+    duration_s = container.duration / av.time_base if container.duration else None
+    hold(Promise(promised.duration_s or duration_s, promised.n_bytes), file.n_bytes)
+    start_s = (container.start_time or 0) / av.time_base
+    zero_s = None
+    if format_ in _FROM_FIRST:
+        zero_s = start_s
+    elif format_ in _FROM_ZERO:  # a beginning later than all the duration is another clock's
+        zero_s = 0.0 if start_s <= (duration_s or 0.0) else start_s
+    return Opened(
+        container,
+        stream,
+        stream.codec_context.channels,
+        _promised_s(container, stream, promised),
+        zero_s,
+        None if duration_s is None else max(start_s, 0.0) + duration_s,
+        format_ in _WITH_CLOCK,
+        format_ in _FROM_FIRST,
+        lambda: _may_pause(format_, file),
+    )
+
+
+def _duration_s(stream: av.AudioStream) -> float | None:
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return float(stream.duration * stream.time_base)
+
+
+def _promised_s(container: InputContainer, stream: av.AudioStream, promised: Promise) -> float | None:
+    """How much audio the track must hold by its container's own count."""
+    is_alone = len(container.streams) == 1
+    if container.format.name in _COUNTED:
+        return _duration_s(stream)
+    if container.format.name in _COUNTED_AS_A_WHOLE and is_alone and container.duration:
+        start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        return (promised.duration_s or container.duration / av.time_base) - max(start_s, 0.0)
+    return promised.duration_s if is_alone else None
+
+
+def _may_pause(format_: str, file: Window) -> bool:
+    """Are jumps of the timestamps pauses of the recording, or damage?"""
+    if format_ == "ogg":
+        return ogg.links(file)[0].is_whole
+    if format_ == "matroska,webm":
+        return matroska.is_whole(file)
+    return format_ not in ("asf", "flac")

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from math import inf
+from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 import soxr
 
-from transcribe.audio import sniff
 from transcribe.audio.account import Account
 from transcribe.audio.container import AudioInfo, Opened, Source, opened
+from transcribe.audio.promises.promise import tolerated_s
 from transcribe.config import HeaderlessConfig
 from transcribe.errors import DecodeError
 from transcribe.types import SAMPLE_RATE
@@ -54,16 +56,41 @@ def blocks(
     ``not_found`` or ``not_readable``.
     """
     with opened(source, headerless, name) as file:
-        pieces = _resampled(_decoded(file), file.info.n_channels)
+        n_channels = file.info.n_channels
+        pieces = (_with_channels(piece, n_channels) for part in file.parts() for piece in _side_by_side(part))
         yield from _regrouped(pieces, max(round(block_s * SAMPLE_RATE), 1))
 
 
-def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
+def _side_by_side(part: list[AbstractContextManager[Opened]]) -> Iterator[Block]:
+    """The channels of all tracks of a joined recording; shorter tracks end with silence."""
+    with ExitStack() as stack:
+        tracks = [stack.enter_context(track) for track in part]
+        streams = [_resampled(_decoded(track), track.n_channels) for track in tracks]
+        if len(tracks) == 1:
+            yield from streams[0]
+            return
+        for pieces in itertools.zip_longest(*(_regrouped(stream, SAMPLE_RATE) for stream in streams)):
+            n_samples = max(piece.shape[1] for piece in pieces if piece is not None)
+            block = np.zeros((sum(track.n_channels for track in tracks), n_samples), np.float32)
+            top = 0
+            for track, piece in zip(tracks, pieces, strict=True):
+                if piece is not None:
+                    block[top : top + track.n_channels, : piece.shape[1]] = piece
+                top += track.n_channels
+            yield block
+
+
+def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
     """(sample rate, samples) in the order of the file, pauses as silence."""
-    account, n_channels = Account(file.info.duration_s), file.info.n_channels
+    account, n_channels = Account(track), track.n_channels
+    clocks = list(track.container.streams.video) if track.is_endless else []
     try:
-        for packet in file.container.demux(file.stream):
-            for frame in _frames(packet, account):
+        for packet in track.container.demux([track.stream, *clocks]):
+            if packet.stream_index != track.stream.index:
+                if packet.pts is not None:
+                    account.elsewhere(float(packet.pts * packet.time_base))
+                continue
+            for frame in _frames(cast("av.Packet[av.AudioStream]", packet), account):
                 rate = frame.sample_rate
                 n_silent = round(account.pause_s(frame) * rate)
                 for start in range(0, n_silent, rate):
@@ -73,14 +100,14 @@ def _decoded(file: Opened) -> Iterator[tuple[int, Block]]:
         raise
     except (av.error.FFmpegError, IndexError) as error:  # harmless at the end: half a frame, padding
         reason = "another track begins" if isinstance(error, IndexError) else error.strerror
-        left_s = (file.info.duration_s or inf) - account.position_s
-        if left_s > sniff.tolerated_s(account.position_s):
+        left_s = (track.end_s or inf) - account.position_s
+        if left_s > tolerated_s(account.position_s):
             raise DecodeError(
                 "corrupt_audio",
                 f"cannot be read beyond {account.position_s:.2f} s ({reason})",
                 "fetch the recording again: the copy is damaged",
             ) from None
-    account.check(file)
+    account.check()
 
 
 def _frames(packet: av.Packet[av.AudioStream], account: Account) -> list[av.AudioFrame]:
@@ -109,9 +136,14 @@ def _samples(frame: av.AudioFrame, n_channels: int) -> Block:
         full_scale = 2.0 ** (8 * raw.dtype.itemsize - 1)
         offset = full_scale if raw.dtype.kind == "u" else 0.0
         samples = (raw.astype(np.float32) - np.float32(offset)) / np.float32(full_scale)
-    if len(samples) != n_channels:  # the layout changes inside the file: keep all of it
-        samples = np.repeat(samples.mean(axis=0, keepdims=True), n_channels, axis=0)
-    return samples
+    return _with_channels(samples, n_channels)
+
+
+def _with_channels(samples: Block, n_channels: int) -> Block:
+    """``samples`` as they are, or, where the layout changes inside the file, their mix on every channel."""
+    if len(samples) == n_channels:
+        return samples
+    return np.repeat(samples.mean(axis=0, keepdims=True), n_channels, axis=0)
 
 
 def _resampled(pieces: Iterable[tuple[int, Block]], n_channels: int) -> Iterator[Block]:

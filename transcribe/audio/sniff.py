@@ -1,4 +1,4 @@
-"""What a file's bytes say before a decoder is asked: pointer files, documents, WAV headers that lie.
+"""What a file's bytes say before a decoder is asked: pointer files, documents, damaged headers.
 
 Decoders answer "invalid data" to all of these; here each gets its true reason.
 """
@@ -6,9 +6,6 @@ Decoders answer "invalid data" to all of these; here each gets its true reason.
 from __future__ import annotations
 
 import codecs
-import struct
-import zlib
-from typing import BinaryIO
 
 from transcribe.errors import DecodeError
 
@@ -28,17 +25,18 @@ _DOCUMENTS = (
     (b"SQLite format 3", "an SQLite database"),
 )
 _AUDIO_HEADERS = (
-    b"RIFF", b"RF64", b"FORM", b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR",
-    b"caff", b"riff", b".snd", b"NIST_1A", b"FLV\x01",
+    b"RIFF", b"RF64", b"BW64", b"FORM", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR",
+    b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice File",
 )  # fmt: skip
-_MIRRORED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_MP3_PADDING_SAMPLES = 2 * 1152
 _MARKUP = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document"))
 
 
-def has_audio_header(head: bytes) -> bool:
-    """Does ``head`` begin with the signature of a container, whatever the file's name says?"""
-    return head.startswith(_AUDIO_HEADERS) or head[4:8] == b"ftyp"
+def has_audio_header(head: bytes, *, tags: bool = True) -> bool:
+    """Does ``head`` begin with the signature of a container, whatever the file's name says?
+
+    An ID3 tag is one at the beginning of a file, but may also stand at an end (``tags=False``).
+    """
+    return head.startswith(_AUDIO_HEADERS) or head[4:8] == b"ftyp" or (tags and head.startswith(b"ID3"))
 
 
 def refuse_documents(head: bytes, *, headerless: bool) -> None:
@@ -82,102 +80,6 @@ def undecodable(head: bytes, n_bytes: int) -> DecodeError:
         seen = f"no decoder recognises its content (first bytes: {head[:8].hex(' ')})"
         remedy += "; if it is headerless audio, describe its extension under audio.headerless"
     return DecodeError("not_audio", seen, remedy)
-
-
-def wav_options(file: BinaryIO, n_bytes: int) -> dict[str, str]:
-    """Demuxer options for the WAV or RF64 ``file`` of ``n_bytes``, after holding its header against its size.
-
-    A data size near 2^31 or 2^32 is what streaming writers leave: read to the end of the file. A size too
-    small (0 in streams; it wraps at 4 GiB; crashed recorders do not update it) is ignored likewise, unless
-    what follows the data is a chunk. Raises DecodeError ``truncated`` if audio is missing.
-    """
-    byte_rate, wide_size, position = 1, None, 12
-    while True:
-        file.seek(position)
-        chunk = file.read(8)
-        if len(chunk) < 8:
-            return {}  # no data chunk: the decoder says what it makes of that
-        kind, size = chunk[:4], int.from_bytes(chunk[4:], "little")
-        position += 8
-        if kind == b"data":
-            break
-        if kind == b"fmt ":
-            byte_rate = max(int.from_bytes(file.read(12)[8:12], "little"), 1)
-        elif kind == b"ds64":
-            wide_size = struct.unpack("<Q", file.read(16)[8:16].ljust(8, b"\0"))[0]
-        position += size + size % 2
-    if size == 0xFFFFFFFF and wide_size:
-        size = wide_size
-    elif 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000:
-        return {}
-    held = n_bytes - position
-    if (size - held) / byte_rate > tolerated_s(size / byte_rate):
-        raise truncated(promised_s=size / byte_rate, held_s=held / byte_rate)
-    if _chunk_fits(file, position + size + size % 2, n_bytes) or held - size < 8:
-        return {}
-    return {"ignore_length": "1"}
-
-
-def tolerated_s(duration_s: float) -> float:
-    """How much of a recording may be missing: encoder padding, rounded headers, isolated bad packets."""
-    return min(1.0, max(0.25, 0.01 * duration_s))
-
-
-def truncated(promised_s: float, held_s: float) -> DecodeError:
-    """The error for a recording whose header promises more audio than the file holds."""
-    return DecodeError(
-        "truncated",
-        f"the header promises {promised_s:.2f} s of audio, the file holds {held_s:.2f} s",
-        "fetch the recording again: the copy or the recording itself was cut off",
-    )
-
-
-def mp3_samples(file: BinaryIO) -> int | None:
-    """Samples per channel that an MP3's first frame counts (Xing or Info header), less any encoder padding.
-
-    None without that header: the duration is then an estimate from the bit rate. Leaves ``file`` where it
-    was, for the decoder that is reading it.
-    """
-    position = file.tell()
-    file.seek(0)
-    while (tag := file.read(10)).startswith(b"ID3"):
-        tag_size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
-        file.seek(tag_size, 1)
-    frame = tag + file.read(246)
-    file.seek(position)
-    at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if at < 4 or frame[:1] != b"\xff" or not frame[at + 7] & 1:
-        return None
-    samples_per_frame = 1152 if frame[1] & 0x18 == 0x18 else 576  # MPEG 1, or 2 and 2.5
-    return max(int.from_bytes(frame[at + 8 : at + 12], "big") * samples_per_frame - _MP3_PADDING_SAMPLES, 0)
-
-
-def is_whole_ogg(file: BinaryIO) -> bool:
-    """Do all pages of an Ogg file follow each other, numbered in sequence and with right checksums?
-
-    A decoder skips what does not, without an error, and the hole looks like a pause of the recording.
-    """
-    file.seek(0)
-    next_numbers: dict[bytes, int] = {}
-    while header := file.read(27):
-        lacing = file.read(header[26]) if len(header) == 27 else b""
-        page = header[:22] + bytes(4) + header[26:] + lacing + file.read(sum(lacing))
-        serial, number = header[14:18], int.from_bytes(header[18:22], "little")
-        if not header.startswith(b"OggS") or number != next_numbers.get(serial, number):
-            return False
-        # Ogg's CRC-32 is zlib's with all bits mirrored and nothing inverted.
-        mirrored = zlib.crc32(page.translate(_MIRRORED_BYTES), 0xFFFFFFFF) ^ 0xFFFFFFFF
-        if mirrored.to_bytes(4, "big").translate(_MIRRORED_BYTES) != header[22:26]:
-            return False
-        next_numbers[serial] = number + 1
-    return True
-
-
-def _chunk_fits(file: BinaryIO, position: int, n_bytes: int) -> bool:
-    file.seek(position)
-    header = file.read(8)
-    named = all(0x20 <= byte < 0x7F for byte in header[:4])
-    return named and position + 8 + int.from_bytes(header[4:], "little") <= n_bytes + 1
 
 
 def _is_text(head: bytes) -> bool:
