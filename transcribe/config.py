@@ -144,7 +144,9 @@ class GuardsConfig(_Section):
     min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
     max_no_speech_prob: float = Field(default=0.6, gt=0, le=1, description="with a low logprob: no speech")
     max_chars_per_s: float = Field(
-        default=30.0, gt=0, description="more characters a second of audio: unbelievable"
+        default=30.0,
+        gt=0,
+        description="more characters a second of audio: unbelievable, unless the model is sure of them",
     )
     min_coverage: float = Field(default=0.5, ge=0, le=1, description="share of the speech words must cover")
     max_wordless_s: float = Field(

@@ -41,6 +41,7 @@ class Segment:
     channel: int
     start_s: float
     end_s: float
+    is_echo: bool = False  # of another channel's speech: not sent to a model
 
     @property
     def duration_s(self) -> float:

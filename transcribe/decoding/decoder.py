@@ -124,16 +124,29 @@ class Decoder:
 
     def _in_parts(self, suspects: Sequence[_Suspect], options: DecodeOptions) -> None:
         """Settles those that have several parts, all of them believable."""
-        parts = [self._parts(suspect.job) for suspect in suspects]
-        heard = iter(self._tries([part for of_one in parts for part in of_one], options))
-        for suspect, of_one in zip(suspects, parts, strict=True):
-            tries = [next(heard) for _ in of_one]
-            suspect.attempts += bool(tries)
-            if tries and not any(t.reason for t in tries):
+        heard = self._heard_in_parts([suspect.job for suspect in suspects], options)
+        for suspect, parts in zip(suspects, heard, strict=True):
+            suspect.attempts += bool(parts)
+            if parts and not any(t.reason for _, t in parts):
                 suspect.results = [
-                    _decoded(part.chunk, t, suspect.first, suspect.attempts)
-                    for part, t in zip(of_one, tries, strict=True)
+                    _decoded(part.chunk, t, suspect.first, suspect.attempts) for part, t in parts
                 ]
+
+    def _heard_in_parts(self, jobs: Sequence[Job], options: DecodeOptions) -> list[list[tuple[Job, _Try]]]:
+        """The parts of each job and what is heard in them; none where it has one segment.
+
+        A part in which the decoder is lost, too, is parted again: of a sentence said seven times it may
+        write one.
+        """
+        parts = [self._parts(job) for job in jobs]
+        flat = [part for of_one in parts for part in of_one]
+        if not flat:
+            return [[] for _ in jobs]
+        tries = self._tries(flat, options)
+        lost = [i for i, attempt in enumerate(tries) if attempt.reason in LOST]
+        deeper = dict(zip(lost, self._heard_in_parts([flat[i] for i in lost], options), strict=True))
+        heard = iter([deeper.get(i) or [(flat[i], attempt)] for i, attempt in enumerate(tries)])
+        return [[pair for _ in of_one for pair in next(heard)] for of_one in parts]
 
     def _parts(self, job: Job) -> list[Job]:
         parts = split(job.chunk, self._config.chunk)

@@ -14,6 +14,10 @@ from transcribe.types import Chunk, Hypothesis
 
 MAX_REPEATS = 5
 """Nobody says a phrase more often in a row."""
+HURRIED_LOGPROB = -0.5
+"""A text surer than this is believed at any rate that somebody can speak at: auctions, disclaimers."""
+FASTEST = 2.0
+"""Times ``guards.max_chars_per_s``: faster than any record of speaking."""
 
 
 def compression_ratio(text: str) -> float:
@@ -34,7 +38,7 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
     looped = longest_repeat(hypothesis.text) > MAX_REPEATS
     if compression_ratio(hypothesis.text) > config.max_compression_ratio or looped:
         return "loop"
-    if len(hypothesis.text) > config.max_chars_per_s * max(chunk.duration_s, 0.5):
+    if _is_hurried(hypothesis, chunk.duration_s, config):
         return "too_many_characters"
     if hypothesis.avg_logprob < config.min_avg_logprob:
         return "no_speech" if hears_no_speech(hypothesis, config) else "low_logprob"
@@ -43,6 +47,13 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
     if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
         return "missed_speech"
     return ""
+
+
+def _is_hurried(hypothesis: Hypothesis, duration_s: float, config: GuardsConfig) -> bool:
+    """More characters a second than people say, in a text that is unsure; or than anybody can say."""
+    chars_per_s = len(hypothesis.text) / max(duration_s, 0.5)
+    believed = hypothesis.avg_logprob > HURRIED_LOGPROB and chars_per_s < FASTEST * config.max_chars_per_s
+    return chars_per_s > config.max_chars_per_s and not believed
 
 
 def hears_no_speech(hypothesis: Hypothesis, config: GuardsConfig) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from transcribe.transcript.crosstalk import ECHO
 from transcribe.types import Coverage, Decoded, Dropped, Segment, Utterance
 
 REACH_S = 0.5
@@ -20,10 +21,12 @@ def measure(
     """Account for all speech of a recording: ``speech_s = covered_s + dropped`` holds exactly.
 
     ``segments``: all VAD speech; ``decoded``: what was sent; ``utterances``: what came back. Speech
-    near a believable word is covered; the rest is dropped, with the reason that its chunk gives.
+    near a believable word is covered; the rest is dropped, with the reason that its chunk gives. What is
+    another channel's speech is dropped as ``echo``.
     """
     dropped: list[Dropped] = []
     for channel in sorted({s.channel for s in segments}):
+        echoes = [(u.start_s, u.end_s) for u in utterances if u.channel == channel and u.verdict == ECHO]
         words = _union(
             (start_s - REACH_S, end_s + REACH_S)
             for u in utterances
@@ -32,7 +35,7 @@ def measure(
         )
         for segment in segments:
             if segment.channel == channel:
-                dropped += _uncovered(segment, words, decoded)
+                dropped += _uncovered(segment, words, decoded, echoes)
     speech_s = sum(s.duration_s for s in segments)
     sent_s = sum(d.chunk.speech_s for d in decoded)
     dropped_s = sum(d.end_s - d.start_s for d in dropped)
@@ -41,10 +44,17 @@ def measure(
     )
 
 
-def _uncovered(segment: Segment, words: Sequence[Interval], decoded: Sequence[Decoded]) -> list[Dropped]:
+def _uncovered(
+    segment: Segment, words: Sequence[Interval], decoded: Sequence[Decoded], echoes: Sequence[Interval]
+) -> list[Dropped]:
     return [
-        Dropped(segment.channel, round(start_s, 3), round(end_s, 3), _reason(segment, decoded))
-        for start_s, end_s in subtract((segment.start_s, segment.end_s), words)
+        Dropped(
+            segment.channel,
+            round(start_s, 3),
+            round(end_s, 3),
+            "echo" if segment.is_echo or _meets((start_s, end_s), echoes) else _reason(segment, decoded),
+        )
+        for start_s, end_s in subtract((segment.start_s, segment.end_s), [] if segment.is_echo else words)
         if end_s - start_s >= LEAST_S
     ]
 
@@ -55,6 +65,10 @@ def _reason(segment: Segment, decoded: Sequence[Decoded]) -> str:
         if segment in d.chunk.segments:
             return "no_words" if d.verdict.believable else str(d.verdict)
     return "not_sent"
+
+
+def _meets(interval: Interval, others: Sequence[Interval]) -> bool:
+    return any(start_s < interval[1] and end_s > interval[0] for start_s, end_s in others)
 
 
 def subtract(interval: Interval, holes: Sequence[Interval]) -> list[Interval]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transcribe.transcript.coverage import measure
+from transcribe.transcript.crosstalk import without_crosstalk
 from transcribe.transcript.utterances import utterances_of
 from transcribe.types import Decoded, LanguageSource, Recording, Segmentation, Transcript
 
@@ -24,6 +25,7 @@ def merge(
     ordered = sorted(decoded, key=lambda d: (d.chunk.channel, d.chunk.pieces[0].start_s))
     utterances = [u for d in ordered for u in utterances_of(d, heard.duration_s)]
     utterances.sort(key=lambda u: (u.start_s, u.channel, u.end_s))
+    utterances = without_crosstalk(utterances)
     return Transcript(
         recording=recording,
         duration_s=round(heard.duration_s, 3),

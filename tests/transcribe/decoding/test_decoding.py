@@ -150,6 +150,14 @@ def test_where_the_decoder_lost_its_way_it_gets_parts():
         assert np.array_equal(audio.samples * 32768, expected)
 
 
+def test_parts_in_which_it_is_lost_again_are_parted_again():
+    whole = job(0)
+    results, engine = decode(lambda chunk, _: GOOD if chunk.duration_s < 4 else LOOP, [whole, job(1)])
+    assert [str(d.verdict) for d in results] == ["repaired:loop"] * 8
+    assert [s for d in results[:4] for s in d.chunk.segments] == list(whole.chunk.segments)
+    assert len(engine.asked) == 2 + 4 + 8 and not any(options.full_context for _, options in engine.asked)
+
+
 @pytest.mark.parametrize(
     ("doubted", "n_segments", "steps"),
     [

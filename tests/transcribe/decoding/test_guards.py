@@ -44,7 +44,9 @@ def chunk_of(duration_s: float) -> Chunk:
         (hypothesis_of("Thanks for watching. " * 20), SPEECH_S * 20, "loop"),
         (hypothesis_of("no no no no no no"), SPEECH_S, "loop"),  # too short to compress
         (hypothesis_of("no no no"), 1.0, ""),
-        (hypothesis_of(TEXT), 0.5, "too_many_characters"),
+        (hypothesis_of(TEXT), 0.5, "too_many_characters"),  # however sure
+        (hypothesis_of(TEXT), 1.5, ""),  # an auctioneer
+        (hypothesis_of(TEXT, avg_logprob=-0.7), 1.5, "too_many_characters"),
         (hypothesis_of("Good morning"), 0.3, ""),  # a few characters prove nothing
         (hypothesis_of(TEXT, no_speech_prob=0.9, avg_logprob=-1.2), SPEECH_S, "no_speech"),
         (hypothesis_of(TEXT, no_speech_prob=0.9), SPEECH_S, ""),  # unless the text is unsure, too

@@ -136,3 +136,18 @@ def test_one_channels_words_cover_nothing_of_the_others():
     coverage = measure(segments, [sent([s], OK) for s in segments], [utterance(1, OK, [(1000, 2000)])])
     assert [d.channel for d in coverage.dropped] == [0]
     assert measure([], [], []).speech_s == 0
+
+
+def test_an_echo_is_dropped_as_one_however_near_words_are():
+    own, echo = Segment(0, 0.0, 1.0), Segment(0, 1.0, 2.0, is_echo=True)
+    heard = utterance(0, OK, [(100, 900)])
+    found = measure([own, echo], [sent([own], OK)], [heard])
+    assert [(d.start_s, d.end_s, d.reason) for d in found.dropped] == [(1.0, 2.0, "echo")]
+    assert (found.speech_s, found.sent_s, found.covered_s) == (2.0, 1.0, 1.0)
+
+
+def test_what_was_decoded_and_found_to_be_an_echo_says_so():
+    segment = Segment(1, 0.0, 2.0)
+    repeated = utterance(1, Verdict("rejected", "echo"), [(100, 1900)])
+    found = measure([segment], [sent([segment], OK)], [repeated])
+    assert [d.reason for d in found.dropped] == ["echo"] and found.covered_s == 0

@@ -1,0 +1,62 @@
+"""Words that come twice, on two channels at once: once is an echo."""
+
+from __future__ import annotations
+
+from transcribe.transcript.crosstalk import ECHO, without_crosstalk
+from transcribe.types import Utterance, Word
+
+SENTENCE = "ask what you can do for your country"
+
+
+def utterance(
+    channel: int, start_s: float, text: str = SENTENCE, probability: float = 0.9, verdict: str = "ok"
+) -> Utterance:
+    words = tuple(
+        Word(word, start_s + n * 0.4, start_s + n * 0.4 + 0.3, probability)
+        for n, word in enumerate(text.split())
+    )
+    return Utterance(
+        start_s, words[-1].end_s, channel, str(channel), "en", text, -0.3, 0.0, 1.0, verdict, words
+    )
+
+
+def verdicts(*utterances: Utterance) -> list[str]:
+    return [u.verdict for u in without_crosstalk(utterances)]
+
+
+def test_the_later_one_of_two_is_the_echo():
+    assert verdicts(utterance(0, 1.0), utterance(1, 1.2)) == ["ok", ECHO]
+    assert verdicts(utterance(0, 1.3), utterance(1, 1.1)) == [ECHO, "ok"]
+
+
+def test_at_once_the_less_sure_one_is_the_echo():
+    assert verdicts(utterance(0, 1.0, probability=0.5), utterance(1, 1.0)) == [ECHO, "ok"]
+    assert verdicts(utterance(0, 1.0), utterance(1, 1.0)) == ["ok", ECHO]
+
+
+def test_an_echo_need_not_be_recognised_in_full():
+    assert verdicts(utterance(0, 1.0), utterance(1, 1.1, "ask Watt you can do for Europe country")) == [
+        "ok",
+        ECHO,
+    ]
+    assert verdicts(utterance(0, 1.0, "Ask, what You can."), utterance(1, 1.1, "ask what you can")) == [
+        "ok",
+        ECHO,
+    ]
+
+
+def test_an_answer_in_the_same_words_is_no_echo():
+    assert verdicts(utterance(0, 1.0), utterance(1, 5.0)) == ["ok", "ok"]
+    assert verdicts(utterance(0, 1.0), utterance(0, 1.2)) == ["ok", "ok"]  # one channel
+    assert verdicts(utterance(0, 1.0, "yes yes"), utterance(1, 1.1, "yes yes")) == ["ok", "ok"]
+    assert verdicts(utterance(0, 1.0), utterance(1, 1.1, "what about the train at nine")) == ["ok", "ok"]
+
+
+def test_what_is_rejected_already_is_no_source():
+    assert verdicts(utterance(0, 1.0, verdict="rejected:loop"), utterance(1, 1.2)) == ["rejected:loop", "ok"]
+
+
+def test_words_without_letters_and_utterances_without_words_are_left_alone():
+    silent = Utterance(0.0, 1.0, 0, "0", "en", "", 0.0, 0.0, 1.0, "ok", ())
+    assert verdicts(silent, utterance(1, 0.2, "… … … …"), utterance(0, 0.1, "… … … …")) == ["ok", "ok", "ok"]
+    assert without_crosstalk([]) == []
