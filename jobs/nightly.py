@@ -23,8 +23,8 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 from pyspark.sql import SparkSession
 
 from jobs import cli, session
-from jobs.night import inputs, plan
 from jobs.night import outcome as ledger
+from jobs.night import plan
 from jobs.night.context import RunContext
 from jobs.night.isolate import Isolation
 from jobs.night.progress import Progress
@@ -35,10 +35,12 @@ from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError, PublishError
+from transcribe.inputs.formats import is_manifest
+from transcribe.inputs.read import read as read_inputs
 from transcribe.models import registry as models
 from transcribe.models.registry import Registry
-from transcribe.storage.files import local_path
-from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.storage.files import absolute
+from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
 
 
@@ -67,7 +69,7 @@ def run(
     config = config.model_copy(update={"job": config.job.model_copy(update=given)})
     registry = _checked_registry(config)
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-    asked = inputs.read(input, config, s3)
+    asked = read_inputs(input, config, s3)
     tables = Tables(output, s3)
     _check_apart(input, output, tables.root)
     todo = plan.make(asked, tables, registry, config)
@@ -104,8 +106,8 @@ def _checked_registry(config: Config) -> Registry:
 
 def _check_apart(input: str, output: str, root: str) -> None:
     """All files of a folder are taken for recordings: the tables must not be among them."""
-    folder = input.rstrip("/") if is_s3(input) else str(local_path(input))
-    if not input.lower().endswith(inputs.MANIFEST_SUFFIXES) and f"{root}/".startswith(f"{folder}/"):
+    folder = absolute(input).rstrip("/")
+    if not is_manifest(input) and f"{root}/".startswith(f"{folder}/"):
         raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
 
 

@@ -34,11 +34,12 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"types"},
+    {"types", "escape"},
     {"errors", "clock", "payload"},
     {"languages", "config"},
     {"storage"},
     {"audio"},
+    {"inputs"},
     {"speech"},
     {"alignment"},
     {"models"},

@@ -167,6 +167,10 @@ class JobConfig(_Section):
     wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
     task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
     max_failed_share: float = Field(default=0.05, ge=0, le=1, description="more failures: the run is bad")
+    allowed_roots: tuple[str, ...] = Field(
+        default=(),
+        description="folders and s3:// prefixes that recordings may lie in, links followed; empty: all",
+    )
     progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
 
     @field_validator("date", mode="before")

@@ -17,7 +17,11 @@ TranscribeError
 
 from __future__ import annotations
 
+from transcribe.escape import printable
 from transcribe.types import Failure
+
+MAX_MESSAGE = 1000
+"""Characters of a failure's message: one clean line, whatever the file or its name held."""
 
 
 class TranscribeError(Exception):
@@ -98,10 +102,9 @@ class ClusterError(TranscribeError):
 def failure(recording_id: str, error: Exception, stage: str) -> Failure:
     """The row for an exception that one recording raised in ``stage``; also for one nobody foresaw."""
     if isinstance(error, RecordingError):
-        return Failure(
-            recording_id, error.stage, error.error, error.message, error.next_step, error.retryable
-        )
-    message = f"{type(error).__name__}: {error}"[:1000]
+        message = printable(error.message, MAX_MESSAGE)
+        return Failure(recording_id, error.stage, error.error, message, error.next_step, error.retryable)
+    message = printable(f"{type(error).__name__}: {error}", MAX_MESSAGE)
     return Failure(
         recording_id, stage, "unexpected_error", message, "report it with this message; it is run again", True
     )

@@ -10,10 +10,10 @@ from functools import cache
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from jobs.night.inputs import Inputs, Unplannable
 from jobs.spark.errors import SPARK_ERRORS, is_crash
 from jobs.spark.frames import small_frame
 from transcribe.config import Config, fingerprint
+from transcribe.inputs.read import Inputs, Unplannable
 from transcribe.models.registry import Registry
 from transcribe.payload import dump, parse
 from transcribe.storage.s3 import S3Options

@@ -1,4 +1,4 @@
-"""S3 through boto3: what ``storage.py`` does for ``s3://bucket/key`` addresses.
+"""S3 through boto3: what ``files.py`` does for ``s3://bucket/key`` addresses.
 
 Credentials come from boto3's own chain (environment, profile, role): this project never reads, keeps or
 prints them. A botocore exception never leaves this module; it becomes a ``StorageError``.
@@ -40,6 +40,8 @@ NEXT_STEPS = {
     "unreachable": "check the network and the S3 endpoint, then run again",
     "changed": "run again: the new bytes are planned as a new version",
     "unsupported": "use a local path or s3://bucket/key",
+    "not_a_file": "take it off the list, or move it out of the folder",
+    "link_to_folder": "list the folder by its own path",
     "io_error": "check the disk or the store, then run again",
 }
 
@@ -75,6 +77,14 @@ class Stat:
     size_bytes: int
     version: str
     modified_date: str = field(default="", compare=False)  # YYYY-MM-DD, UTC
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """An entry of a folder that is there, but no file that could be read, and why."""
+
+    uri: str
+    error: StorageError
 
 
 def is_s3(uri: str) -> bool:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from transcribe.errors import PublishError
-from transcribe.storage.files import local_path
+from transcribe.storage.local import local_path
 from transcribe.storage.s3 import S3Options, is_s3
 
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024

@@ -13,8 +13,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from transcribe.errors import ConfigError, StorageError
-from transcribe.storage.files import local_path
-from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.storage.files import absolute
+from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.compact import compact
 from transcribe.tables.delta import KeyedTable
@@ -31,7 +31,7 @@ class Tables:
 
     def __init__(self, output_uri: str, s3: S3Options) -> None:
         try:
-            root = output_uri.rstrip("/") if is_s3(output_uri) else str(local_path(output_uri))
+            root = absolute(output_uri).rstrip("/")
         except StorageError as error:
             raise ConfigError("--output", output_uri, error.next_step) from None
         if "%" in root:

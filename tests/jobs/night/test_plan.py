@@ -11,10 +11,10 @@ from nightly_fixtures import write_registry
 from tables_fixtures import LOCAL, publish
 
 from jobs.night import plan
-from jobs.night.inputs import Inputs, Unplannable
 from jobs.night.plan import Plan
 from transcribe import config as configuration
 from transcribe.config import Config
+from transcribe.inputs.read import Inputs, Unplannable
 from transcribe.models.registry import Registry
 from transcribe.tables.tables import Tables
 from transcribe.types import Failure, Recording

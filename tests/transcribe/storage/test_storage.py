@@ -99,7 +99,7 @@ def test_reading_and_copying_a_local_file(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "code"),
-    [("missing.wav", "not_found"), ("a", "io_error"), ("gs://bucket/a.wav", "unsupported")],
+    [("missing.wav", "not_found"), ("a", "not_a_file"), ("gs://bucket/a.wav", "unsupported")],
 )
 def test_every_reader_names_what_is_wrong(
     folder: Path, uri: str, code: str, monkeypatch: pytest.MonkeyPatch

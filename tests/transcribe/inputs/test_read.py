@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nightly_fixtures import arguments, write_manifest, write_registry
+from nightly_fixtures import write_manifest
 
-from jobs import nightly, session
-from jobs.night import inputs
 from transcribe import config as configuration
-from transcribe.errors import ConfigError, ManifestError
+from transcribe.errors import ManifestError
+from transcribe.inputs import manifest
+from transcribe.inputs.read import Inputs
+from transcribe.inputs.read import read as read_inputs
 from transcribe.storage.s3 import S3Options
 
 
@@ -30,12 +30,12 @@ def calls(tmp_path: Path) -> Path:
     return folder
 
 
-def read(source: Path | str, **job: Any) -> inputs.Inputs:
+def read(source: Path | str, **job: Any) -> Inputs:
     config = configuration.load([], {f"job.{key}": value for key, value in {"region": "eu", **job}.items()})
-    return inputs.read(str(source), config, S3Options())
+    return read_inputs(str(source), config, S3Options())
 
 
-def names(found: inputs.Inputs) -> list[str]:
+def names(found: Inputs) -> list[str]:
     assert not found.unplannable
     return [Path(recording.uri).name for recording in found.recordings.values()]
 
@@ -103,7 +103,7 @@ def test_a_relative_uri_is_relative_to_its_manifest(calls: Path, monkeypatch: py
     write_manifest(calls / "m.jsonl", [{"uri": "night/../b.wav"}, {"uri": str(calls / "a.mp3")}])
     found = read("calls/m.jsonl")
     assert list(found.recordings) == [str(calls / "b.wav"), str(calls / "a.mp3")]
-    on_s3 = inputs._absolute("night/../b.wav", "s3://bucket/lists/m.jsonl")
+    on_s3 = manifest._absolute("night/../b.wav", "s3://bucket/lists/m.jsonl")
     assert on_s3 == "s3://bucket/lists/b.wav"
 
 
@@ -115,12 +115,12 @@ def test_the_same_file_spelled_in_two_ways_is_one_recording(calls: Path) -> None
 BAD_MANIFESTS = {
     "no_uri.csv": ("recording_id,region\n1,eu\n", "has no column uri (columns: recording_id, region)"),
     "no_uri.jsonl": ('{"url": "b.wav"}\n', "has no column uri (columns: url)"),
-    "blank_uri.csv": ("uri,region\nb.wav,eu\n ,eu\n", "row 2 has no uri"),
+    "blank_uri.csv": ("uri,region\n ,eu\n", "row 1 has no uri"),
     "ragged.csv": ("uri,region\nb.wav,eu,and,more\n", "row 1 has more cells"),
     "not_json.jsonl": ("uri,region\n", "cannot be read as a manifest"),
     "list.jsonl": ("[1, 2]\n", "row 1 is not a JSON object"),
     "not_parquet.parquet": ("uri,region\n", "cannot be read as a manifest"),
-    "empty.jsonl": ("", "has no column uri"),
+    "empty.jsonl": ("", "holds no recordings"),
     "header_only.csv": ("uri,region\n", "holds no recordings"),
 }
 
@@ -207,66 +207,11 @@ def test_an_id_used_twice_fails_both_and_the_same_row_twice_is_one(calls: Path) 
     assert str(calls / "a.mp3") in failure.message and str(calls / "b.wav") in failure.message
 
 
-WRONG = {
-    "no region": (["--region="], ["region", "None", "give --region"]),
-    "date": (["--date=tomorrow"], ["job.date", "tomorrow", "YYYY-MM-DD"]),
-    "unknown key": (["--set=decode.beam=3"], ["decode.beam", "3", "did you mean beam_size?"]),
-    "bad value": (["--set=chunk.max_s=31"], ["chunk.max_s", "31", "less than or equal to 30"]),
-    "no pair": (["--set=decode.beam_size"], ["--set", "decode.beam_size", "key=value"]),
-    "configuration file": (["--conf=nowhere.yaml"], ["--conf", "nowhere.yaml", "existing YAML file"]),
-    "unknown model": (["--set=model=huge"], ["model", "huge", "fake, weightless"]),
-    "identifying model": (["--set=language.model=huge"], ["language.model", "huge", "fake, weightless"]),
-    "registry": (["--set=models=/nowhere.yaml"], ["models", "/nowhere.yaml", "cannot be read"]),
-    "input": (["--input=/nowhere"], ["--input", "/nowhere", "check the path"]),
-    "output": (["--output=ftp://host/out"], ["--output", "ftp://host/out", "s3://bucket/key"]),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_wrong_settings_end_with_2_before_anything_is_done(
-    what: str, calls: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(session, "open", lambda *_: pytest.fail("Spark was started"))
-    options, said = WRONG[what]
-    output = calls.parent / "out"
-    code = nightly.main(arguments(calls, output, write_registry(calls.parent), *options))
-    message = capsys.readouterr().err
-    assert code == 2
-    assert message.startswith("configuration: ") and message.count("\n") == 1
-    assert all(part in message for part in said), message
-    assert not output.exists()
-
-
-def test_tables_among_the_recordings_are_refused(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    registry = write_registry(calls.parent)
-    for output in (calls, calls / "night" / "out"):
-        assert nightly.main(arguments(calls, output, registry)) == 2
-        assert f"--output = '{output}': lies inside --input" in capsys.readouterr().err
-    apart = [
-        (calls.parent / "calls-out", calls),
-        (calls / "out", calls / "*.wav"),
-        (calls / "out", calls / "m.csv"),
-    ]
-    for output, source in apart:
-        nightly._check_apart(str(source), str(output), str(output))
-    with pytest.raises(ConfigError):
-        nightly._check_apart("s3://b/calls/", "s3://b/calls/out", "s3://b/calls/out")
-    nightly._check_apart("s3://b/calls/", "s3://b/calls-out", "s3://b/calls-out")
-
-
-def test_the_manifests_rows_reach_the_message(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest = calls / "m.jsonl"
-    manifest.write_text(json.dumps({"file": "b.wav"}))
-    code = nightly.main(arguments(manifest, calls.parent / "out", write_registry(calls.parent)))
-    assert code == 2
-    assert "has no column uri (columns: file); add it" in capsys.readouterr().err
-
-
 def test_a_name_that_is_not_utf8_is_a_failure_that_can_be_written(tmp_path: Path):
     name = os.fsdecode(b"caf\xe9.wav")
     (tmp_path / name).write_bytes(b"RIFF")
     (tmp_path / "good.wav").write_bytes(b"RIFF")
-    found = inputs.read(str(tmp_path), configuration.load(overrides={"job.region": "eu"}), S3Options())
+    found = read_inputs(str(tmp_path), configuration.load(overrides={"job.region": "eu"}), S3Options())
     assert [Path(r.uri).name for r in found.recordings.values()] == ["good.wav"]
     ((id_, unplannable),) = found.unplannable.items()
     assert unplannable.failure.error == "bad_name" and id_.encode() and id_.endswith("caf\\udce9.wav")

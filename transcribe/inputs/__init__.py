@@ -1,0 +1,1 @@
+"""What to transcribe: manifests and folders become recordings, or rows that say why not."""

@@ -1,0 +1,115 @@
+"""What to transcribe: a folder, a glob, one file or a manifest becomes planned recordings.
+
+A row that cannot be planned (no region, unknown language, missing file, an id used twice) becomes a
+failure; an input that cannot be used at all is a ``ManifestError``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePosixPath
+
+from transcribe.config import Config
+from transcribe.errors import ManifestError, StorageError
+from transcribe.inputs import manifest
+from transcribe.inputs.folder import is_sidecar
+from transcribe.inputs.formats import is_manifest
+from transcribe.inputs.rows import Row, is_date, plan, writable
+from transcribe.storage.files import absolute, list_files
+from transcribe.storage.s3 import S3Options, Stat
+from transcribe.types import Failure, Recording
+
+N_STAT_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Unplannable:
+    """What a row says that did not become a recording, and why it did not."""
+
+    failure: Failure
+    uri: str
+    region: str | None
+
+
+@dataclass
+class Inputs:
+    """All recordings that were asked for, by id; each is in one of the two. The same row twice is one."""
+
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    unplannable: dict[str, Unplannable] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)  # of a folder, by rule: what → how many
+    unused_columns: list[str] = field(default_factory=list)  # of a manifest
+
+    def notes(self) -> list[str]:
+        """What was left out of the input, a line each; none if all of it was taken."""
+        lines = [f"left out: {n} {what}" for what, n in sorted(self.left_out.items())]
+        return lines + [f"columns not used: {', '.join(self.unused_columns)}"] * bool(self.unused_columns)
+
+
+def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True) -> Inputs:
+    """Everything under ``source``, in its order. Raises ``ManifestError`` when it cannot be used at all.
+
+    ``for_tables``: recordings need a region and names in UTF-8, as rows of the tables do.
+    """
+    if config.job.date is not None and not is_date(config.job.date):
+        raise ManifestError("job.date", config.job.date, "write it as YYYY-MM-DD")
+    inputs = Inputs()
+    try:
+        if is_manifest(source):
+            found = manifest.read(source, s3)
+            rows, inputs.unused_columns = found.rows, found.unused
+        else:
+            rows = _files(source, config, s3, inputs.left_out)
+    except StorageError as error:
+        raise ManifestError("--input", source, f"{error}; {error.next_step}") from None
+    if not rows:
+        raise ManifestError("--input", source, "; ".join(["holds no recordings", *inputs.notes()]))
+    unique = list(dict.fromkeys(rows))
+    if for_tables and not config.job.region and not any(row.region for row in unique):
+        raise ManifestError(
+            "region",
+            None,
+            "give --region, job.region in the configuration, or a region column in the manifest",
+        )
+    planned = partial(plan, config=config, s3=s3, clashing=_clashing(unique), for_tables=for_tables)
+    with ThreadPoolExecutor(N_STAT_THREADS) as pool:
+        for row, outcome in zip(unique, pool.map(planned, unique), strict=True):
+            if isinstance(outcome, Recording):
+                inputs.recordings[row.id] = outcome
+            else:  # rows that clash are one failure
+                region = writable(row.region or config.job.region or "") or None
+                inputs.unplannable[row.id] = Unplannable(outcome, writable(row.uri), region)
+    return inputs
+
+
+def _files(source: str, config: Config, s3: S3Options, left_out: Counter[str]) -> list[Row]:
+    """The rows of a folder, a glob or one file; what is left out is counted."""
+    entries = list(list_files(source, s3))
+    named = [entry.uri for entry in entries] == [absolute(source)]
+    files = [entry for entry in entries if isinstance(entry, Stat)]
+    with ThreadPoolExecutor(N_STAT_THREADS) as pool:
+        beside = list(pool.map(lambda found: is_sidecar(found, config.audio.headerless, s3), files))
+    sidecars = set() if named else {found.uri for found, is_one in zip(files, beside, strict=True) if is_one}
+    rows = []
+    for entry in entries:
+        if entry.uri in sidecars:
+            left_out[f"*{PurePosixPath(entry.uri).suffix} beside recordings"] += 1
+        elif isinstance(entry, Stat):
+            rows.append(Row(entry.uri, entry))
+        elif entry.error.error == "link_to_folder":
+            left_out["links to folders"] += 1
+        else:
+            rows.append(Row(entry.uri, error=entry.error))
+    return rows
+
+
+def _clashing(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Ids that stand for more than one row: id → their uris."""
+    uris: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        uris[row.id].append(row.uri)
+    return {id_: found for id_, found in uris.items() if len(found) > 1}
