@@ -13,7 +13,8 @@ from transcribe.config import Config
 from transcribe.errors import failure
 from transcribe.payload import dump, parse
 from transcribe.speech.segmenting import segment_recording
-from transcribe.storage.files import local_copy, local_path, open_binary
+from transcribe.storage.files import local_copy, open_binary
+from transcribe.storage.local import local_path
 from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.types import Recording, Segmentation
 

@@ -65,7 +65,7 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
         else:
             rows = _files(source, config, s3, inputs.left_out)
     except StorageError as error:
-        raise ManifestError("--input", source, f"{error}; {error.next_step}") from None
+        raise ManifestError("--input", source, f"{error}; {error.next_step}") from error
     if not rows:
         raise ManifestError("--input", source, "; ".join(["holds no recordings", *inputs.notes()]))
     unique = list(dict.fromkeys(rows))
