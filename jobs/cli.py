@@ -1,7 +1,7 @@
-"""The command line of the jobs: options, exit codes, errors in one line.
+"""The command line of any job: what its options share, errors in one line, exit codes.
 
-Exit codes: 0 the run's verdict is good; 1 it is bad, or the job broke off; 2 the configuration or the input
-is wrong and nothing was started; 130 interrupted.
+Exit codes: 0 the answer is good; 1 it is bad, or the job broke off; 2 the configuration or the input is wrong
+and nothing was started; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,60 +9,63 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Protocol
 
 from jobs import session
-from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line
-from transcribe.errors import ConfigError, TranscribeError
+from transcribe.errors import ConfigError, ModelError, TranscribeError
+from transcribe.escape import printable
+
+MAX_CHARACTERS = 2000
+"""Of an error's line: a remedy may name much."""
+
+
+class Answer(Protocol):
+    """What a job comes back with; its ``str`` is for people."""
+
+    @property
+    def exit_code(self) -> int: ...
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    lines = description.strip().splitlines()
-    parser = argparse.ArgumentParser(description=lines[0])
+    """Of a job: ``description`` is its module's docstring; the job adds its own options."""
+    parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
     parser.add_argument(
         "--conf", action="append", default=[], metavar="YAML", help="repeatable; later ones win"
     )
-    parser.add_argument("--input", required=True, help="folder, glob, file or manifest (csv, jsonl, parquet)")
-    parser.add_argument("--output", required=True, help="folder or s3:// prefix of the tables")
-    parser.add_argument("--region", help="of recordings that name none")
-    parser.add_argument("--date", help="YYYY-MM-DD; default: the manifest's, else the file's own")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting"
     )
-    parser.add_argument("--plan", action="store_true", help="print what would be done, do nothing")
+    parser.add_argument("--output", required=True, help="folder or s3:// prefix of the tables")
     return parser
 
 
-def main(run: Callable[..., Report], description: str, arguments: Sequence[str] | None) -> int:
-    """Parse, run, print; returns the exit code. Stops the session only if the run has opened it."""
-    options = parser(description).parse_args(arguments)
+def run_job(action: Callable[[], Answer]) -> int:
+    """Do it and print its answer, or in one line why there is none; the exit code.
+
+    Stops the session only if the action has opened it.
+    """
     with session.stopped_if_opened():
         try:
-            report = run(
-                None,
-                conf=options.conf,
-                input=options.input,
-                output=options.output,
-                region=options.region,
-                date=options.date,
-                overrides=options.set,
-                plan_only=options.plan,
-            )
+            answer = action()
+            print(answer)
+            return answer.exit_code
         except ConfigError as error:
-            print(f"configuration: {error}", file=sys.stderr)
-            return 2
+            return _said(f"configuration: {error}", 2)
+        except ModelError as error:  # a line for each source that was tried
+            return max(_said(line, 1) for line in f"ModelError: {error}".splitlines())
         except TranscribeError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            return 1
+            return _said(f"{type(error).__name__}: {error}", 1)
         except SPARK_ERRORS as error:
-            print(f"Spark: {telling_line(error)}", file=sys.stderr)
-            return 1
+            return _said(f"Spark: {telling_line(error)}", 1)
         except KeyboardInterrupt:
-            print("interrupted: what is published stays; run again to go on from there", file=sys.stderr)
-            return 130
+            return _said("interrupted: what is published stays; run again to go on from there", 130)
         except Exception:
             traceback.print_exc()
             return 1
-        print(report)
-        return report.exit_code
+
+
+def _said(line: str, exit_code: int) -> int:
+    print(printable(line, MAX_CHARACTERS), file=sys.stderr)
+    return exit_code

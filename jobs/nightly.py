@@ -1,17 +1,17 @@
 """The main job: recordings in, one current transcript row a recording out.
 
     spark-submit jobs/nightly.py --conf conf/local.yaml --input PATH --output DIR [--region R] [--date D]
-        [--set key=value …] [--plan]
+        [--set key=value …] [--plan] [--redo]
 
 ``run`` is the same for notebooks. The order of things: check every setting, plan (what is new?), probe
-the headers, then wave by wave: transcribe, publish. Whatever is published stays, so a run that was killed
-goes on where it stopped.
+the headers, relabel what has only moved, then wave by wave: transcribe, publish. Whatever is published
+stays, so a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,13 +23,14 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 from pyspark.sql import SparkSession
 
 from jobs import cli, session
-from jobs.night import outcome as ledger
 from jobs.night import plan
-from jobs.night.context import RunContext
+from jobs.night.describe import redo_in_words
 from jobs.night.isolate import Isolation
-from jobs.night.progress import Progress
+from jobs.night.outcome import Outcome
+from jobs.night.plan import Plan
+from jobs.night.run import Run, new_id, now
 from jobs.night.wave import WaveResult
-from jobs.report import Report, now
+from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
@@ -41,6 +42,7 @@ from transcribe.models import registry as models
 from transcribe.models.registry import Registry
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
+from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
 
 
@@ -54,44 +56,37 @@ def run(
     date: str | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     plan_only: bool = False,
+    redo: bool = False,
 ) -> Report:
-    """Transcribe what is new or stale under ``input`` and publish it under ``output``.
+    """Transcribe what is new or no longer current under ``input`` and publish it under ``output``.
 
-    ``conf``: YAML file(s), later ones win; then ``overrides``, then ``region`` and ``date``. ``spark``
-    None opens a session once the settings are known to be right and there is something to do; it is the
-    caller's to stop. Raises ``ConfigError`` before anything is done, ``ModelError`` without weights,
-    ``PublishError`` when the tables cannot be written, ``ClusterError`` when Spark gives up; what was
-    published before stays.
+    ``conf``: YAML file(s), later ones win; then ``overrides``, then ``region`` and ``date``. ``redo``:
+    however much of what is published is done again. ``spark`` None opens a session once the settings are
+    known to be right and there is something to do; it is the caller's to stop. Raises ``ConfigError`` before
+    anything is done, ``ModelError`` without weights, ``PublishError`` when the tables cannot be written,
+    ``ClusterError`` when Spark gives up; what was published before stays.
     """
     files = [conf] if isinstance(conf, (str, Path)) else list(conf)
     config = configuration.load(files, overrides)
-    given = {key: value for key, value in (("region", region), ("date", date)) if value}
-    config = config.model_copy(update={"job": config.job.model_copy(update=given)})
+    given = {"region": region, "date": date, "max_redo_share": 1.0 if redo else None}
+    told = {key: value for key, value in given.items() if value}
+    config = config.model_copy(update={"job": config.job.model_copy(update=told)})
     registry = _checked_registry(config)
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     asked = read_inputs(input, config, s3)
-    tables = Tables(output, s3)
+    tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
-    todo = plan.make(asked, tables, registry, config)
-    if todo.todo and spark is None:
+    planned = plan.make(asked, tables, rule)
+    if not plan_only:
+        _check_redo(planned, config.job.max_redo_share)
+    if planned.to_do and spark is None:
         spark = session.open(config)
     started_at = now()
-    if spark is not None and todo.todo:
-        with interruptible(spark):
-            plan.probe(todo, spark, config, s3)
-    report = Report(
-        f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
-        spark,
-        tables,
-        todo,
-        config.job.max_failed_share,
-        started_at,
-        started_at,
-        planned_only=plan_only,
-    )
-    if not plan_only:
-        _carry_out(report, config, registry, s3)
-    return report
+    this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
+    if planned.to_do:
+        with interruptible(this.spark):
+            plan.probe(planned, this)
+    return Report(this, planned, None if plan_only else _carry_out(this, planned))
 
 
 def _checked_registry(config: Config) -> Registry:
@@ -111,17 +106,26 @@ def _check_apart(input: str, output: str, root: str) -> None:
         raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
 
 
-def _carry_out(report: Report, config: Config, registry: Registry, s3: S3Options) -> None:
+def _check_redo(planned: Plan, max_share: float) -> None:
+    """What costs most is done by accident most easily: by a route, a setting or touched files."""
+    if planned.redoes_too_much(max_share):
+        remedy = "look at it with --plan, allow it with --redo or a larger share"
+        raise ConfigError("job.max_redo_share", max_share, f"{redo_in_words(planned)}; {remedy}")
+
+
+def _carry_out(run: Run, planned: Plan) -> Outcome:
     """Do what is planned; the runs table gets its row however it ends."""
-    report.tables.create()
+    run.tables.create()
+    outcome = Outcome()
     try:
-        _work(report, config, registry, s3)
+        _work(run, planned, outcome)
     except BaseException as error:  # Ctrl-C, too
-        report.broke_off = _in_a_line(error)
+        outcome.broke_off = _in_a_line(error)
         with suppress(PublishError):
-            _close(report)
+            _close(run, planned, outcome)
         raise
-    _close(report)
+    _close(run, planned, outcome)
+    return outcome
 
 
 def _in_a_line(error: BaseException) -> str:
@@ -130,59 +134,71 @@ def _in_a_line(error: BaseException) -> str:
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])[:500]
 
 
-def _close(report: Report) -> None:
-    report.ended_at = now()
-    report.tables.record_run(report.row())
+def _close(run: Run, planned: Plan, outcome: Outcome) -> None:
+    outcome.ended_at = now()
+    run.tables.record_run(Report(run, planned, outcome).row())
 
 
-def _work(report: Report, config: Config, registry: Registry, s3: S3Options) -> None:
-    """What has failed before any work is recorded first; then wave by wave."""
-    todo = report.plan
-    if todo.outlived:
-        report.tables.record_failures([], todo.outlived)
-    hopeless = todo.hopeless()
-    ledger.record(report, WaveResult(failures=hopeless))
-    waves = list(todo.waves(config))
-    if not waves or report.spark is None:
+def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
+    """What needs no audio first: labels, and what has failed before any work; then wave by wave."""
+    outcome.relabel(run, planned)
+    if planned.stale_failures:
+        run.tables.record_failures([], planned.stale_failures)
+    failed_early = planned.failed_early()
+    outcome.record(run, planned, WaveResult(failures=failed_early))
+    waves = list(planned.waves(run.config))
+    if not waves:
         return
-    _fetch_models(todo, registry, config)
-    n_tried = len(hopeless) + sum(map(len, waves))
-    progress = Progress(report.spark, config.job.progress_s, n_tried, todo.audio_s)
-    if hopeless:
-        progress.done(0, len(hopeless), 0.0)
-    with progress, interruptible(report.spark):
-        context = RunContext(
-            report.run_id,
-            report.spark,
-            config,
-            registry,
-            report.tables,
-            s3,
-            todo,
-            progress,
-            report.started_at,
-        )
-        isolation = Isolation(context)
+    _fetch_models(planned, run.registry)
+    run.progress.expect(len(failed_early) + sum(map(len, waves)), planned.audio_s)
+    if failed_early:
+        run.progress.done(0, len(failed_early), 0.0)
+    with run.progress, interruptible(run.spark):
+        isolation = Isolation(run)
         for wave in waves:
-            report.n_waves += 1
-            for result in isolation.run(wave, str(report.n_waves)):
-                ledger.record(report, result)
-                progress.done(len(result.published), len(result.failures), result.audio_s)
+            outcome.n_waves += 1
+            for result in isolation.run(wave, str(outcome.n_waves)):
+                outcome.record(run, planned, result)
+                run.progress.done(len(result.published), len(result.failures), result.audio_s)
 
 
-def _fetch_models(todo: plan.Plan, registry: Registry, config: Config) -> None:
+def _fetch_models(planned: Plan, registry: Registry) -> None:
     """Before any wave: missing weights end the run now, not on an executor."""
-    names: set[str] = set()
-    for recording in todo.todo.values():
-        names |= plan.possible_models(recording, registry, config)
-    for name in sorted(names):
+    transcribing = {name for one in planned.to_do.values() for name in one.models}
+    identifying = {one.identifier for one in planned.to_do.values() if one.identifier}
+    for name in sorted(transcribing | identifying):
         entry = registry.get(name)
         if entry.files:
             models.fetch(entry)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return cli.main(run, __doc__ or "", arguments)
+    options = parser().parse_args(arguments)
+    return cli.run_job(
+        lambda: run(
+            None,
+            conf=options.conf,
+            input=options.input,
+            output=options.output,
+            region=options.region,
+            date=options.date,
+            overrides=options.set,
+            plan_only=options.plan,
+            redo=options.redo,
+        )
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__ or "")
+    parser.add_argument("--input", required=True, help="folder, glob, file or manifest (csv, jsonl, parquet)")
+    parser.add_argument("--region", help="of recordings that name none")
+    parser.add_argument("--date", help="YYYY-MM-DD; default: the manifest's, else the file's own")
+    parser.add_argument("--plan", action="store_true", help="print what would be done, do nothing")
+    parser.add_argument(
+        "--redo", action="store_true", help="do again however much is published (job.max_redo_share)"
+    )
+    return parser
 
 
 if __name__ == "__main__":

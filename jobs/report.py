@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from jobs import session
-from jobs.night.plan import N_LISTED, Plan
-from jobs.night.wave import WaveResult
+from jobs.night.describe import N_LISTED, describe, given_up_in_words
+from jobs.night.outcome import Outcome
+from jobs.night.plan import Plan
+from jobs.night.run import Run
 from jobs.spark.read import read_table
 from transcribe import __version__
-from transcribe.tables.tables import Tables
+from transcribe.escape import printable
 
 VERSIONED = ("pyspark", "deltalake", "ctranslate2", "faster-whisper", "pyarrow", "av")
 
 
-@dataclass
+@dataclass(frozen=True, repr=False)
 class Report:
-    """The outcome of ``nightly.run``: ``planned = published + failed + skipped``, or the verdict is bad."""
+    """Shows a run: ``planned = published + failed + skipped``, or its verdict is bad."""
 
-    run_id: str
-    spark: SparkSession | None  # None: there was nothing to do with it
-    tables: Tables
+    run: Run
     plan: Plan
-    max_failed_share: float
-    started_at: datetime
-    ended_at: datetime
-    n_waves: int = 0
-    result: WaveResult = field(default_factory=WaveResult)
-    kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
-    planned_only: bool = False
-    broke_off: str = ""  # why, if the run did not come to its end
+    outcome: Outcome | None  # None: nothing was to be done but the plan
+
+    @property
+    def run_id(self) -> str:
+        return self.run.id
 
     @property
     def n_planned(self) -> int:
@@ -43,15 +38,20 @@ class Report:
 
     @property
     def n_published(self) -> int:
-        return len(self.result.published)
+        return len(self._outcome.result.published)
 
     @property
     def n_failed(self) -> int:
-        return len(self.result.failures)
+        return len(self._outcome.result.failures)
 
     @property
     def n_skipped(self) -> int:
-        return len(self.plan.done) + len(self.plan.given_up)
+        return len(self.plan.done) + len(self.plan.given_up) + self._outcome.n_relabelled
+
+    @property
+    def n_left(self) -> int:
+        """Not come to; none, unless the run broke off."""
+        return self.n_planned - self.n_published - self.n_failed - self.n_skipped
 
     @property
     def failed_share(self) -> float:
@@ -61,20 +61,25 @@ class Report:
 
     @property
     def wall_s(self) -> float:
-        return (self.ended_at - self.started_at).total_seconds()
+        ended_at = self._outcome.ended_at or self.run.started_at
+        return (ended_at - self.run.started_at).total_seconds()
+
+    @property
+    def rtfx(self) -> float:
+        return self._outcome.result.audio_s / self.wall_s if self.wall_s else 0.0
 
     @property
     def reason(self) -> str:
         """Why the verdict is bad; "" when it is good."""
-        if self.planned_only:
+        if self.outcome is None:
             return ""
-        n_left = self.n_planned - self.n_published - self.n_failed - self.n_skipped
-        if self.broke_off:
-            return f"broke off with {n_left} recordings to do: {self.broke_off}"
-        if n_left:
+        if self.outcome.broke_off:
+            return f"broke off with {self.n_left} recordings to do: {self.outcome.broke_off}"
+        if self.n_left:
             return f"{self.n_planned} planned, but {self.n_published} + {self.n_failed} + {self.n_skipped}"
-        if self.failed_share > self.max_failed_share:
-            return f"{self.failed_share:.1%} failed, job.max_failed_share is {self.max_failed_share:.1%}"
+        max_share = self.run.config.job.max_failed_share
+        if self.failed_share > max_share:
+            return f"{self.failed_share:.1%} failed, job.max_failed_share is {max_share:.1%}"
         return ""
 
     @property
@@ -87,36 +92,36 @@ class Report:
 
     def transcripts(self) -> DataFrame:
         """The table of current transcripts."""
-        return read_table(self._session(), self.tables, "transcripts")
+        return self._table("transcripts")
 
     def failures(self) -> DataFrame:
-        return read_table(self._session(), self.tables, "failures")
+        return self._table("failures")
 
     def runs(self) -> DataFrame:
-        return read_table(self._session(), self.tables, "runs")
-
-    def _session(self) -> SparkSession:
-        return self.spark or session.open()
+        return self._table("runs")
 
     def row(self) -> dict[str, Any]:
         """The columns of the runs table."""
-        result = self.result
+        result = self._outcome.result
+        fingerprints = {self.run.rule.settings_hash(one.recording) for one in self.plan.to_do.values()}
         return {
-            "run_id": self.run_id,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
+            "run_id": self.run.id,
+            "started_at": self.run.started_at,
+            "ended_at": self._outcome.ended_at,
             "verdict": self.verdict,
             "reason": self.reason,
             "n_planned": self.n_planned,
             "n_published": self.n_published,
             "n_failed": self.n_failed,
             "n_skipped": self.n_skipped,
-            "n_waves": self.n_waves,
+            "n_relabelled": self._outcome.n_relabelled,
+            "n_left": self.n_left,
+            "n_waves": self._outcome.n_waves,
             "audio_s": round(result.audio_s, 3),
             "speech_s": round(result.speech_s, 3),
             "failed_share": self.failed_share,
             "wall_s": self.wall_s,
-            "rtfx": result.audio_s / self.wall_s if self.wall_s else 0.0,
+            "rtfx": self.rtfx,
             "segment_task_s": result.segment_task_s,
             "transcribe_task_s": result.transcribe_task_s,
             "model_load_s": result.model_load_s,
@@ -125,39 +130,76 @@ class Report:
             "n_chunks": result.n_chunks,
             "n_repaired": result.n_repaired,
             "n_rejected": result.n_rejected,
-            "fingerprint": ",".join(sorted(set(self.plan.fingerprints.values())))[:1000],
+            "fingerprint": ",".join(sorted(fingerprints))[:1000],
             "versions": sorted(_versions(result.devices).items()),
         }
 
     def __str__(self) -> str:
-        if self.planned_only:
-            return self.plan.describe()
-        result = self.result
-        lines = [
-            f"run         {self.run_id}: {self.verdict}" + (f" ({self.reason})" if self.reason else ""),
-            f"planned     {self.n_planned} = {self.n_published} published + {self.n_failed} failed"
-            f" + {self.n_skipped} skipped",
-        ]
-        if not self.plan.todo and not self.plan.unplannable:
-            lines.append("nothing new: every recording is done under these settings")
+        if self.outcome is None:
+            max_share = self.run.config.job.max_redo_share
+            return describe(self.plan, *self.run.tables.past_speed(), max_share)
+        lines = [self._line("run", f"{self.run.id}: {self.verdict}")]
+        if self.reason:
+            lines[0] += f" ({printable(self.reason, 500)})"
+        left = f" + {self.n_left} left" if self.n_left else ""
+        parts = f"{self.n_published} published + {self.n_failed} failed + {self.n_skipped} skipped{left}"
+        lines.append(self._line("planned", f"{self.n_planned} = {parts}"))
+        if self.n_skipped:
+            lines.append(self._line("skipped", self._skipped()))
         if self.n_published:
-            lines += [
-                f"audio       {result.audio_s / 3600:.3f} h, of it speech {result.speech_s / 3600:.3f} h",
-                f"speed       RTFx {result.audio_s / self.wall_s:.1f} = audio / all of the run's"
-                f" {self.wall_s:.0f} s; inference alone {result.transcribe_task_s:.0f} task seconds",
-                f"chunks      {result.n_chunks}, repaired {result.n_repaired}, rejected {result.n_rejected}",
-            ]
-        if self.kept:
-            lines.append(
-                f"kept        {len(self.kept)} failed now but keep the transcript of the same source"
-            )
+            lines += self._speed()
+        if self.outcome.kept:
+            kept = f"{len(self.outcome.kept)} failed now but keep the transcript of the same source"
+            lines.append(self._line("kept", kept))
+        failures = self.outcome.result.failures
         lines += [
-            f"failed      {f.recording_id}: {f.error}: {f.message} → {f.next_step}"
-            for f in result.failures[:N_LISTED]
+            self._line("failed", ": ".join(map(printable, (f.recording_id, f.error, f.message))))
+            + f" → {printable(f.next_step)}"
+            for f in failures[:N_LISTED]
         ]
-        if self.n_failed > N_LISTED:
-            lines.append(f"            … and {self.n_failed - N_LISTED} more, in {self.tables.failures.uri}")
+        if len(failures) > N_LISTED:
+            more = f"… and {len(failures) - N_LISTED} more, in {self.run.tables.failures.uri}"
+            lines.append(self._line("", more))
         return "\n".join(lines)
+
+    __repr__ = __str__  # a notebook's last line
+
+    @property
+    def _outcome(self) -> Outcome:
+        return self.outcome or Outcome()
+
+    def _table(self, name: Literal["transcripts", "failures", "runs"]) -> DataFrame:
+        return read_table(self.run.spark, self.run.tables, name)
+
+    def _skipped(self) -> str:
+        plan = self.plan
+        parts = [(len(plan.done), "done"), (self._outcome.n_relabelled, "relabelled")]
+        words = [f"{n} {what}" for n, what in parts if n]
+        if plan.given_up:
+            words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
+        if len(plan.done) == plan.n_planned:
+            words.append("nothing new: every recording is done under these settings")
+        return f"{self.n_skipped}: {', '.join(words)}"
+
+    def _speed(self) -> list[str]:
+        result = self._outcome.result
+        return [
+            self._line(
+                "audio", f"{result.audio_s / 3600:.3f} h, of it speech {result.speech_s / 3600:.3f} h"
+            ),
+            self._line(
+                "speed",
+                f"RTFx {self.rtfx:.1f} = audio / all of the run's {self.wall_s:.0f} s; inference alone"
+                f" {result.transcribe_task_s:.0f} task seconds",
+            ),
+            self._line(
+                "chunks", f"{result.n_chunks}, repaired {result.n_repaired}, rejected {result.n_rejected}"
+            ),
+        ]
+
+    @staticmethod
+    def _line(title: str, text: str) -> str:
+        return f"{title:<11} {text}"
 
 
 def _versions(devices: set[str]) -> dict[str, str]:
@@ -167,7 +209,3 @@ def _versions(devices: set[str]) -> dict[str, str]:
         "devices": ",".join(sorted(devices)),
         **{name: version(name) for name in VERSIONED},
     }
-
-
-def now() -> datetime:
-    return datetime.now(timezone.utc)

@@ -143,8 +143,8 @@ def spark(job: Job) -> Loaded:
         started = time.perf_counter()
         report = nightly.run(opened, input=str(manifest), output=str(folder / "out"), overrides=settings)
         run_s = time.perf_counter() - started
-        published = report.tables.transcripts.rows(["recording_id", "text"])
-        result = report.result
+        published = report.run.tables.transcripts.rows(["recording_id", "text"])
+        result = report.outcome.result
         return Answers(
             {row["recording_id"]: row["text"] for row in published.to_pylist()},
             {f.recording_id: f"{f.error}: {f.message}"[:200] for f in result.failures},

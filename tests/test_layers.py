@@ -37,7 +37,7 @@ FLOORS = (
     {"types", "escape"},
     {"errors", "clock", "payload"},
     {"languages", "config"},
-    {"storage"},
+    {"storage", "content"},
     {"audio"},
     {"inputs"},
     {"speech"},

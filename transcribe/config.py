@@ -1,14 +1,12 @@
 """All settings as pydantic models, loaded from layered YAML files and ``key=value`` overrides.
 
 Whatever is wrong (an unknown key, a value out of range) becomes a ``ConfigError`` that names the
-key, the value and the remedy. ``fingerprint`` hashes exactly what can change a transcript's content.
+key, the value and the remedy.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date as date_type
 from pathlib import Path
@@ -25,7 +23,6 @@ from pydantic import (
     model_validator,
 )
 
-from transcribe import __version__
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import normalize_hint, whisper_code
 
@@ -171,6 +168,13 @@ class JobConfig(_Section):
         default=(),
         description="folders and s3:// prefixes that recordings may lie in, links followed; empty: all",
     )
+    max_redo_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="a run that would do more of the published recordings again, and more than 100 of them,"
+        " stops before any work; --redo allows it once, 1 always",
+    )
     progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
 
     @field_validator("date", mode="before")
@@ -227,27 +231,6 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
         return Config.model_validate(merged)
     except ValidationError as error:
         raise _explain(error) from None
-
-
-def fingerprint(config: Config, model_revision: str, *hints: str | None) -> str:
-    """Hash of everything that can change a recording's transcript; 16 hex digits.
-
-    ``hints``: what the recording's manifest row says about decoding (language, channels).
-    """
-    content = {
-        "version": __version__,
-        "model": model_revision,
-        "hints": hints,
-        **{
-            name: getattr(config, name).model_dump(mode="json")
-            for name in ("audio", "vad", "chunk", "language", "decode", "guards")
-        },
-    }
-    for key in ("threads", "batch_s", "device"):  # how fast, not what
-        del content["decode"][key]
-    for key in ("block_s", "decoder_memory_gb", "decoder_timeout_s"):
-        del content["audio"][key]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Recording:
     language: str | None = None  # hint: a tag of languages.py (en, zh-Hant); None: identify it
     service: str | None = None
     channels: str = "auto"  # auto, mix, each, or comma-separated 0-based indices
+    date_given: bool = False  # by the manifest: a transcript under another date is relabelled
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jobs.night.context import RunContext
+from jobs.night.run import Run
 from jobs.night.wave import Wave, WaveResult
 from jobs.spark.errors import SPARK_ERRORS, ends_the_run, is_cancelled, is_crash, telling_line
 from transcribe.errors import ClusterError
@@ -17,8 +17,8 @@ MAX_CULPRITS = 10
 class Isolation:
     """Runs the waves of one run and remembers how many recordings had to be put aside."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._n_culprits = 0
 
     def run(self, recordings: Sequence[Recording], number: str) -> Iterator[WaveResult]:
@@ -27,13 +27,13 @@ class Isolation:
         Raises ``ModelError``, ``PublishError`` or ``ClusterError`` when going on makes no sense.
         """
         try:
-            result = Wave(self._context, recordings, number).run()
+            result = Wave(self._run, recordings, number).run()
         except SPARK_ERRORS as error:
             self._check(error)
             if len(recordings) == 1:
                 yield WaveResult(failures=[self._put_aside(recordings[0], error)])
                 return
-            self._context.progress.note(f"wave {number} failed ({telling_line(error)}); trying its halves")
+            self._run.progress.note(f"wave {number} failed ({telling_line(error)}); trying its halves")
         else:
             yield result
             return
@@ -48,7 +48,7 @@ class Isolation:
         ours = ends_the_run(error)
         if ours is not None:
             raise ours from None
-        if self._context.spark.sparkContext._jsc.sc().isStopped():
+        if self._run.spark.sparkContext._jsc.sc().isStopped():
             raise ClusterError(f"Spark has stopped: {telling_line(error)}") from None
 
     def _put_aside(self, recording: Recording, error: Exception) -> Failure:

@@ -1,53 +1,74 @@
-"""What became of each recording: counted in the report, kept in the failures table."""
+"""What became of each recording: summed up for the report, kept in the failures table."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
+from jobs.night.plan import Plan
+from jobs.night.run import Run
 from jobs.night.wave import WaveResult
-from jobs.report import Report
+from transcribe.tables.current import labels
 from transcribe.types import Failure
 
 
-def record(report: Report, result: WaveResult) -> None:
-    """Count a part of the run, and bring the failures table up to date with it.
+@dataclass
+class Outcome:
+    """Of one run, so far."""
 
-    A recording that fails keeps the transcript that it has and gets no failure row, unless its source has
-    changed since: then the transcript is taken out.
-    """
-    report.result.add(result)
-    plan = report.plan
-    rows: list[dict[str, Any]] = []
-    outdated: list[str] = []
-    for failure in result.failures:
-        id_ = failure.recording_id
-        if id_ in plan.transcribed:
-            if id_ not in plan.todo or plan.todo[id_].source_version == plan.transcribed[id_]:
-                report.kept.append(id_)
-                continue
-            outdated.append(id_)
-        rows.append(_failure_row(report, failure))
-    if outdated:
-        report.tables.remove_transcripts(outdated)
-    if rows or result.published:
-        report.tables.record_failures(rows, result.published)
+    result: WaveResult = field(default_factory=WaveResult)  # the sum of its waves, and what failed before
+    n_waves: int = 0
+    n_relabelled: int = 0
+    kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
+    ended_at: datetime | None = None
+    broke_off: str = ""  # why, if the run did not come to its end
+
+    def relabel(self, run: Run, plan: Plan) -> None:
+        """Rows that are current but for their labels get them, all in one commit."""
+        if plan.relabel:
+            run.tables.relabel({id_: labels(recording) for id_, recording in plan.relabel.items()})
+            self.n_relabelled = len(plan.relabel)
+
+    def record(self, run: Run, plan: Plan, result: WaveResult) -> None:
+        """Count a part of the run, and bring the failures table up to date with it.
+
+        A recording that fails keeps the transcript that it has and gets no failure row, unless its source
+        has changed since: then the transcript is taken out.
+        """
+        self.result.add(result)
+        rows: list[dict[str, Any]] = []
+        outdated: list[str] = []
+        for failure in result.failures:
+            id_ = failure.recording_id
+            if id_ in plan.transcribed:
+                planned = plan.to_do.get(id_)
+                if planned is None or planned.recording.source_version == plan.transcribed[id_]:
+                    self.kept.append(id_)
+                    continue
+                outdated.append(id_)
+            rows.append(_failure_row(run, plan, failure))
+        if outdated:
+            run.tables.remove_transcripts(outdated)
+        if rows or result.published:
+            run.tables.record_failures(rows, result.published)
 
 
-def _failure_row(report: Report, failure: Failure) -> dict[str, Any]:
-    plan, id_ = report.plan, failure.recording_id
+def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:
+    id_ = failure.recording_id
     region: str | None
-    if id_ in plan.todo:
-        recording = plan.todo[id_]
+    if id_ in plan.to_do:
+        recording = plan.to_do[id_].recording
         uri, version, region = recording.uri, recording.source_version, recording.region
+        fingerprint = run.rule.failure_hash(recording, failure.error)
     else:
         row = plan.unplannable[id_]
-        uri, version, region = row.uri, "", row.region
+        uri, version, region, fingerprint = row.uri, "", row.region, ""
     return {
         "uri": uri,
         "source_version": version,
         "region": region,
-        "fingerprint": plan.fingerprints.get(id_, ""),
-        "run_id": report.run_id,
+        "fingerprint": fingerprint,
+        "run_id": run.id,
         **asdict(failure),
     }

@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 class Progress:
     """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly."""
 
-    def __init__(self, spark: SparkSession, interval_s: float, n_planned: int, audio_s: float) -> None:
+    def __init__(self, spark: SparkSession, interval_s: float) -> None:
         self.decoded_s = spark.sparkContext.accumulator(0.0)  # chunk seconds, counted by the executors
         self._interval_s = interval_s
-        self._n_planned, self._audio_s = n_planned, audio_s
+        self._n_planned, self._audio_s = 0, 0.0
         self._n_published = self._n_failed = 0
         self._published_s = 0.0
         self._stage = ""
@@ -31,6 +31,10 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def expect(self, n_planned: int, audio_s: float) -> None:
+        """What the run is going to try: recordings, and seconds of audio as far as they are known."""
+        self._n_planned, self._audio_s = n_planned, audio_s
 
     def wave_started(self, number: str) -> None:
         self._wave_s = 0.0

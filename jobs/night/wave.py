@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.night.balance import balance, partition_keys
-from jobs.night.context import RunContext
+from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
 from transcribe.decoding import identify as language
@@ -78,7 +78,7 @@ class _Heard:
 class Wave:
     """Used once."""
 
-    def __init__(self, context: RunContext, recordings: Sequence[Recording], number: str) -> None:
+    def __init__(self, context: Run, recordings: Sequence[Recording], number: str) -> None:
         self._context = context
         self._spark: SparkSession = context.spark
         self._recordings = {r.recording_id: r for r in recordings}
@@ -292,4 +292,4 @@ class Wave:
                 f"{len(ids)} recordings to publish, {sum(f.n_rows for f in files)} rows written"
             )
         if ids:
-            self._context.tables.publish_wave(self._context.run_id, self._number, files, ids)
+            self._context.tables.publish_wave(self._context.id, self._number, files, ids)

@@ -30,10 +30,12 @@ from pyarrow import fs
 from tables_fixtures import duckdb_connection
 
 from jobs import nightly, session
+from jobs.night import plan
 from jobs.report import Report
 from jobs.spark.read import spark_schema
 from transcribe import config as configuration
 from transcribe.storage.s3 import S3Options
+from transcribe.tables import current as current_rule
 from transcribe.tables.schemas import FAILURES, RUNS, TRANSCRIPTS
 from transcribe.tables.tables import Tables
 
@@ -79,7 +81,7 @@ def test_every_recording_ends_as_a_transcript_or_a_failure_with_the_true_reason(
     assert {id_ for id_, row in failures.items() if row["retryable"]} == {"missing"}
     for row in failures.values():
         assert row["attempts"] == 1 and row["run_id"] == night.report.run_id
-        assert row["first_seen_at"] == row["last_seen_at"] >= night.report.started_at
+        assert row["first_seen_at"] == row["last_seen_at"] >= night.report.run.started_at
 
 
 def test_the_transcripts_say_what_was_heard(night: Night) -> None:
@@ -172,7 +174,7 @@ def test_pandas_reads_the_documented_columns(night: Night) -> None:
     for name, n_rows in {"transcripts": 4, "failures": 6, "runs": 1}.items():
         assert list(read(name).columns) == SCHEMAS[name].names
         assert len(read(name)) == n_rows
-    assert (read("transcripts")["created_at"] == pd.Timestamp(night.report.started_at)).all()
+    assert (read("transcripts")["created_at"] == pd.Timestamp(night.report.run.started_at)).all()
 
 
 @pytest.fixture
@@ -212,7 +214,7 @@ def test_waves_and_tasks_do_not_show_in_the_result(
 ) -> None:
     small = settings(night.registry, job__task_audio_s=2.0, job__wave_audio_h=0.002)
     report = nightly.run(spark, input=str(night.manifest), output=str(tmp_path), region="eu", overrides=small)
-    assert report.n_waves == 2
+    assert report.outcome and report.outcome.n_waves == 2
     assert content(tmp_path) == content(night.output)
     (last,) = [line for line in capsys.readouterr().err.splitlines() if "10 of 10 recordings" in line]
     assert "0.01 of 0.01 h of audio, 6 failed, RTFx" in last
@@ -226,19 +228,43 @@ def test_the_plan_is_printed_and_nothing_is_done(
     assert nightly.main(arguments(night.manifest, output, night.registry, "--plan")) == 0
     assert not output.exists()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[:7]] == [
-        *("planned", "new", "stale", "unreadable", "done", "given up", "to do")
-    ]
-    assert [line[12:].split()[0] for line in lines[:6]] == ["10", "5", "0", "5", "0", "0"]
-    assert lines[7].split()[:5] == ["(identify)", "eu", "5", "recordings", "0.009"]
-    assert {line.split(": ")[1] for line in lines[8:]} == {
+    assert counts(lines) == {"planned": 10, "new": 5, "unreadable": 5}
+    assert "0.009 audio hours" in lines[10] and "the time is unknown" in lines[10]
+    assert lines[11].split()[:5] == ["(identify)", "eu", "fake", "5", "recordings"]
+    assert {line.split(": ")[1] for line in lines[12:]} == {
         *("zero", "lying_header", "text", "pointer", "missing")
     }
     before = runs(published)
     assert nightly.main(arguments(night.manifest, published, night.registry, "--plan")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line[12:].split()[0] for line in lines[:6]] == ["10", "0", "0", "1", "4", "5"]
+    assert counts(lines) == {"planned": 10, "unreadable": 1, "done": 4, "given up": 5}
+    assert "2 truncated" in lines[8], "the kinds of what is given up"
     assert runs(published) == before
+
+
+def counts(lines: list[str]) -> dict[str, int]:
+    """Of a described plan, what is not 0."""
+    found = {line[:12].strip(): int(line[12:].split()[0]) for line in lines[:10]}
+    return {name: n for name, n in found.items() if n}
+
+
+def test_a_large_redo_stops_before_any_work_until_it_is_allowed(
+    night: Night, published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(current_rule, "MIN_REDONE", 1)
+    monkeypatch.setattr(plan, "MIN_REDONE", 1)
+    before = content(published), runs(published)
+    finer = arguments(night.manifest, published, night.registry, "--set=vad.threshold=0.45")
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "open", lambda *_: pytest.fail("Spark was started"))
+        assert nightly.main(finer) == 2
+    said = capsys.readouterr().err
+    assert "job.max_redo_share = 0.2: 4 of 4 published recordings" in said and "4 settings" in said
+    assert "--redo" in said and (content(published), runs(published)) == before
+    assert nightly.main([*finer, "--plan"]) == 0
+    assert "stops       4 of 4 published recordings" in capsys.readouterr().out
+    assert nightly.main([*finer, "--redo"]) == 0
+    assert runs(published)[-1]["n_published"] == 4
 
 
 def test_in_a_notebook(
@@ -269,7 +295,10 @@ def test_too_many_failures_end_with_1(
     assert "bad (100.0% failed, job.max_failed_share is 40.0%)" in said
     (run,) = runs(tmp_path)
     assert (run["verdict"], run["n_failed"]) == ("bad", 1) and "100.0% failed" in run["reason"]
+    capsys.readouterr()
     assert nightly.main(options) == 0, "the second time there is nothing to try"
+    said = capsys.readouterr().out
+    assert "1: 1 failed before (1 empty_file)" in said and "nothing new" not in said
     assert spark.range(3).count() == 3
 
 
@@ -283,7 +312,7 @@ def test_missing_weights_end_the_run_with_1_and_a_row_that_says_so(
     (run,) = runs(tmp_path / "out")
     assert run["verdict"] == "bad"
     assert run["reason"].startswith("broke off with 5 recordings to do: ModelError: no source gave")
-    assert (run["n_planned"], run["n_published"], run["n_failed"]) == (10, 0, 5)
+    assert (run["n_planned"], run["n_published"], run["n_failed"], run["n_left"]) == (10, 0, 5, 5)
     assert len(current(tmp_path / "out", "failures")) == 5, "what is known to fail is recorded already"
     assert current(tmp_path / "out", "transcripts") == {}
     assert broken_invariants(tmp_path / "out") == []

@@ -32,9 +32,9 @@ def nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> lis
     folder = tmp_path_factory.mktemp("nights")
     recordings, output, registry = folder / "in", folder / "out", write_registry(folder)
     recordings.mkdir()
-    names = ["unchanged", "rewritten", "relabelled", "misconfigured", "damaged", "broken", "late"]
+    names = ["unchanged", "rewritten", "rehinted", "relabelled", "misconfigured", "damaged", "broken", "late"]
     rows = {name: {"uri": f"{name}.ogg", "recording_id": name, "language": "en"} for name in names}
-    for name in names[:5]:
+    for name in names[:6]:
         clip("call_caller_2", recordings / f"{name}.ogg")
     (recordings / "broken.ogg").write_text("no audio at all, but words enough to look into " * 9)
 
@@ -48,12 +48,13 @@ def nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> lis
             overrides=settings(registry, **overrides),
         )
         assert broken_invariants(output) == []
-        assert report.n_planned == 7 == report.n_published + report.n_failed + report.n_skipped
+        assert report.n_planned == 8 == report.n_published + report.n_failed + report.n_skipped
         return After(report, current(output, "transcripts"), current(output, "failures"))
 
     found = [after()]
     clip("call_agent_2", recordings / "rewritten.ogg")
-    rows["relabelled"]["language"] = "fr"
+    rows["rehinted"]["language"] = "fr"
+    rows["relabelled"] |= {"region": "us", "service": "desk", "date": "2020-02-29"}
     rows["misconfigured"]["channels"] = "5"
     (recordings / "damaged.ogg").write_bytes(b"")
     found.append(after())
@@ -75,15 +76,27 @@ def test_only_what_has_changed_is_done_again(nights: list[After]) -> None:
 
 
 def test_a_row_moves_to_its_new_language(nights: list[After]) -> None:
-    before, after = (night.transcripts["relabelled"] for night in nights[:2])
+    before, after = (night.transcripts["rehinted"] for night in nights[:2])
     assert (before["language"], after["language"]) == ("en", "fr")
     assert after["source_version"] == before["source_version"]
-    rows = nights[3].report.transcripts().where("recording_id = 'relabelled'").collect()
+    rows = nights[3].report.transcripts().where("recording_id = 'rehinted'").collect()
     assert [row.language for row in rows] == ["fr"]
 
 
+def test_a_row_gets_new_labels_and_keeps_its_text(nights: list[After]) -> None:
+    """In the second night; the third finds nothing to do about it."""
+    before, after, later = (night.transcripts["relabelled"] for night in nights[:3])
+    assert after["published_at"] > before["published_at"]
+    labels = {"region": "us", "service": "desk", "date": "2020-02-29"}
+    assert after == {**before, **labels, "published_at": after["published_at"]}
+    assert later == after
+    report = nights[1].report
+    assert report.row()["n_relabelled"] == 1 and "1 relabelled" in str(report)
+    assert nights[2].report.row()["n_relabelled"] == 0
+
+
 def test_a_failure_with_an_unchanged_source_keeps_the_transcript(nights: list[After]) -> None:
-    assert nights[1].report.kept == ["misconfigured"]
+    assert nights[1].report.outcome.kept == ["misconfigured"]
     assert nights[1].transcripts["misconfigured"] == nights[0].transcripts["misconfigured"]
     assert "misconfigured" not in nights[1].failures
     assert "1 failed now but keep the transcript" in str(nights[1].report)
@@ -108,8 +121,8 @@ def test_permanent_failures_are_not_tried_again_and_transient_ones_are(nights: l
 
 def test_success_clears_a_failure(nights: list[After]) -> None:
     assert nights[2].failures == {}
-    assert len(nights[2].transcripts) == 7
-    assert nights[2].report.n_published == 3 and nights[2].report.n_skipped == 4
+    assert len(nights[2].transcripts) == 8
+    assert nights[2].report.n_published == 3 and nights[2].report.n_skipped == 5
 
 
 def test_a_changed_setting_replaces_every_transcript(nights: list[After]) -> None:
@@ -117,4 +130,4 @@ def test_a_changed_setting_replaces_every_transcript(nights: list[After]) -> Non
     assert after.keys() == before.keys()
     assert {row["run_id"] for row in after.values()} == {nights[3].report.run_id}
     assert all(after[id_]["fingerprint"] != before[id_]["fingerprint"] for id_ in before)
-    assert nights[3].report.n_published == 7
+    assert nights[3].report.n_published == 8

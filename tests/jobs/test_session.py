@@ -71,7 +71,9 @@ def progress(interval_s: float = 60.0) -> tuple[Progress, Any]:
     """Ten recordings of two hours together, and the executors' counter."""
     counter = SimpleNamespace(value=0.0)
     spark: Any = SimpleNamespace(sparkContext=SimpleNamespace(accumulator=lambda _: counter))
-    return Progress(spark, interval_s, 10, 7200.0), counter
+    told = Progress(spark, interval_s)
+    told.expect(10, 7200.0)
+    return told, counter
 
 
 def test_progress_counts_the_decoded_share_of_a_wave_as_done(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 from tables_fixtures import duckdb_connection, publish, transcript
 
-from jobs import cli
+from jobs import nightly
 from transcribe.config import Config, load
 from transcribe.inputs.columns import COLUMNS
 from transcribe.storage.s3 import S3Options
@@ -140,7 +140,7 @@ def test_every_documented_option_exists_and_every_option_is_documented():
         for line in re.findall(r"^\| (`--.*?) \|", section("jobs/README.md", "Every night"), re.M)
         for option in re.findall("--[a-z]+", line)
     }
-    options = {option for action in cli.parser("x")._actions for option in action.option_strings}
+    options = {option for action in nightly.parser()._actions for option in action.option_strings}
     assert documented == options - {"-h", "--help"}
 
 

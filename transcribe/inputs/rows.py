@@ -93,6 +93,7 @@ def plan(
             language=normalize_hint(row.language),
             service=row.service,
             channels=_channels(row.channels or "auto"),
+            date_given=row.date is not None,
         )
     except Exception as error:  # whatever a row holds, the others are planned
         return failure(row.id, error, "plan")

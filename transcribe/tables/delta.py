@@ -113,6 +113,17 @@ class KeyedTable:
             batches = self._scanned(table, columns, ids)
             return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
 
+    def n_rows(self) -> int:
+        """Rows of the current version; 0 if there is no table."""
+        table = self.find()
+        with publish_errors(self.uri):
+            return dataset(table, self.uri, self.s3).count_rows() if table else 0
+
+    def full_rows(self, table: DeltaTable, ids: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """All columns, other writers' too, of that version's rows with these ids."""
+        schema = pa.schema(table.schema().to_arrow())
+        return self._scanned(table, schema.names, ids, schema)
+
     def live_files(self) -> list[str]:
         """Absolute paths or s3:// uris of the current version's files; none if there is no table."""
         table = self.find()
@@ -198,16 +209,21 @@ class KeyedTable:
         )
 
     def _scanned(
-        self, table: DeltaTable, columns: list[str], ids: Collection[str] | None
+        self,
+        table: DeltaTable,
+        columns: list[str],
+        ids: Collection[str] | None,
+        schema: pa.Schema | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Rows with these ids from the files that may hold them."""
+        schema = schema or self.schema
         if ids is None:
-            yield from dataset(table, self.uri, self.s3, self.schema).to_batches(columns=columns)
+            yield from dataset(table, self.uri, self.s3, schema).to_batches(columns=columns)
             return
         sorted_ids = sorted(ids)
         files = [file for file in live_files(table) if file.may_hold(sorted_ids)]
         wanted = pa.array(sorted_ids, pa.string())
-        scanned = dataset(table, self.uri, self.s3, self.schema, files)
+        scanned = dataset(table, self.uri, self.s3, schema, files)
         for batch in scanned.to_batches(columns=[*dict.fromkeys([*columns, "recording_id"])]):
             yield batch.filter(pc.is_in(batch["recording_id"], value_set=wanted)).select(columns)
 

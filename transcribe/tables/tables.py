@@ -17,9 +17,13 @@ from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.compact import compact
+from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
-from transcribe.tables.parquet import WrittenFile, write_file
+from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
 from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+
+N_PAST_RUNS = 5
+"""So many tell how fast the next one will be."""
 
 
 class Tables:
@@ -51,8 +55,7 @@ class Tables:
 
     def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
         """Of all recordings, or of these: what tells whether their transcripts are up to date."""
-        columns = ["recording_id", "source_version", "fingerprint", "service", "date"]
-        return self.transcripts.rows([*columns, *TRANSCRIPT_PARTITIONS], ids)
+        return self.transcripts.rows(list(TRANSCRIPT_COLUMNS), ids)
 
     def current_failures(self, ids: Collection[str] | None = None) -> pa.Table:
         """Of all recordings, or of these: their rows of ``failures``."""
@@ -75,6 +78,34 @@ class Tables:
     def next_published_at(self) -> datetime:
         """For the rows of a wave about to be written: later than that of any published so far."""
         return publication.following(self.transcripts.find())
+
+    def relabel(self, labels: Mapping[str, Mapping[str, str | None]]) -> bool:
+        """One commit: other labels (id → column → value) for these recordings; all else of their rows stays.
+
+        False if none of them has a row.
+        """
+        transcripts = self.transcripts
+
+        def new_files(table: DeltaTable) -> list[WrittenFile]:
+            schema = pa.schema(table.schema().to_arrow())
+            found = transcripts.full_rows(table, labels)
+            relabelled = (_relabelled(batch, labels) for batch in found)
+            rows = publication.stamped(relabelled, publication.following(table))
+            written = write_partitioned(
+                rows, transcripts.uri, schema, transcripts.partition_by, transcripts.s3
+            )
+            files = (row for batch in written for row in batch.to_pylist(maps_as_pydicts="strict"))
+            return [WrittenFile(**file) for file in files]
+
+        return transcripts.change(new_files, labels.keys()) if labels else False
+
+    def past_speed(self) -> tuple[float, int]:
+        """RTFx over the last runs that published anything, and how many they are, at most ``N_PAST_RUNS``."""
+        runs = self.runs.rows(["started_at", "audio_s", "wall_s"]).to_pylist()
+        timed = [run for run in runs if run["audio_s"] and run["wall_s"]]
+        last = sorted(timed, key=lambda run: run["started_at"])[-N_PAST_RUNS:]
+        wall_s = sum(run["wall_s"] for run in last)
+        return (sum(run["audio_s"] for run in last) / wall_s if wall_s else 0.0), len(last)
 
     def remove_transcripts(self, ids: Collection[str]) -> bool:
         """Takes the recordings' rows out in one commit; False if there are none."""
@@ -123,6 +154,14 @@ class Tables:
     def _restamped(self, file: WrittenFile, schema: pa.Schema, moment: datetime) -> WrittenFile:
         batches = publication.stamped(self.transcripts.file_batches(file.path, schema), moment)
         return write_file(batches, self.transcripts.uri, file.partition_values, self.transcripts.s3)
+
+
+def _relabelled(batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]) -> pa.RecordBatch:
+    ids = batch["recording_id"].to_pylist()
+    for name in {name for given in labels.values() for name in given}:
+        values = [labels[id_].get(name, old) for id_, old in zip(ids, batch[name].to_pylist(), strict=True)]
+        batch = batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return batch
 
 
 def _failure(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:

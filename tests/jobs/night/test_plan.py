@@ -1,4 +1,4 @@
-"""What is new, stale, done or given up; what makes a transcript stale; which waves do the rest. No Spark."""
+"""What a run has to do, by what real tables hold; which waves do it. No Spark."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 import pytest
 import tables_fixtures
 from nightly_fixtures import write_registry
+from plan_fixtures import planned_by_hand, recording
 from tables_fixtures import LOCAL, publish
 
 from jobs.night import plan
 from jobs.night.plan import Plan
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.inputs.read import Inputs, Unplannable
+from transcribe.inputs.read import Inputs
 from transcribe.models.registry import Registry
+from transcribe.tables import current
+from transcribe.tables.current import Rule, labels
+from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.tables.tables import Tables
-from transcribe.types import Failure, Recording
+from transcribe.types import Recording
 
 
 @pytest.fixture
@@ -30,115 +34,118 @@ def registry(tmp_path: Path) -> Registry:
     return Registry.load(write_registry(tmp_path))
 
 
-def recording(id_: str, **columns: Any) -> Recording:
-    given = {"uri": f"/in/{id_}", "source_version": "1", "region": "eu", "date": "2026-01-31", **columns}
-    return Recording(id_, **given)
-
-
 def config(**overrides: Any) -> Config:
     pairs = {name.replace("__", "."): value for name, value in overrides.items()}
     return configuration.load([], {"language.model": "fake", **pairs})
 
 
 def make(tables: Tables, registry: Registry, *recordings: Recording, settings: Config | None = None) -> Plan:
-    return plan.make(
-        Inputs({one.recording_id: one for one in recordings}), tables, registry, settings or config()
-    )
+    inputs = Inputs({one.recording_id: one for one in recordings})
+    return plan.make(inputs, tables, Rule(registry, settings or config()))
 
 
-def transcribe(tables: Tables, planned: Plan) -> None:
-    """Publish a transcript of all that is to be done."""
-    rows = [
-        tables_fixtures.transcript(
-            id_,
-            source_version=one.source_version,
-            region=one.region,
-            service=one.service,
-            fingerprint=planned.fingerprints[id_],
+def transcribe(tables: Tables, registry: Registry, *recordings: Recording, language: str = "en") -> None:
+    """Publish transcripts as a run would; ``language`` is that of recordings without a hint."""
+    rule = Rule(registry, config())
+    rows = []
+    for one in recordings:
+        entry = registry.entry_for(one, one.language or language, None)
+        rows.append(
+            tables_fixtures.transcript(
+                one.recording_id,
+                source_version=one.source_version,
+                language=one.language or language,
+                region=one.region,
+                service=one.service,
+                date=one.date,
+                duration_s=1800.0,
+                fingerprint=rule.settings_hash(one),
+                model=entry.name,
+                model_revision=entry.revision,
+                engine=entry.engine,
+            )
         )
-        for id_, one in planned.todo.items()
-    ]
-    publish(tables, 0, rows)
+    publish(tables, tables.transcripts.n_rows(), rows)
 
 
-def fail(tables: Tables, planned: Plan, id_: str, **columns: Any) -> None:
-    one = planned.todo[id_]
-    state = {"source_version": one.source_version, "fingerprint": planned.fingerprints[id_]}
-    tables.record_failures([tables_fixtures.failure(id_, **state, **columns)], [])
+def fail(tables: Tables, registry: Registry, one: Recording, **columns: Any) -> None:
+    error = columns.get("error", "truncated")
+    state = {
+        "source_version": one.source_version,
+        "fingerprint": Rule(registry, config()).failure_hash(one, error),
+    }
+    tables.record_failures([tables_fixtures.failure(one.recording_id, **state, **columns)], [])
 
 
 def test_all_is_new_at_first_and_planning_makes_no_tables(tables: Tables, registry: Registry) -> None:
     planned = make(tables, registry, recording("b"), recording("a"))
-    assert list(planned.todo) == ["b", "a"] and planned.n_planned == 2
+    assert list(planned.to_do) == ["b", "a"] and planned.n_planned == 2
+    assert {one.decision.reason for one in planned.to_do.values()} == {"new"}
     assert not planned.transcribed
-    assert not Path(tables.transcripts.uri).exists()
+    assert not Path(tables.root).exists()
+
+
+def test_planning_writes_nothing(tables: Tables, registry: Registry) -> None:
+    transcribe(tables, registry, recording("a"))
+    files = sorted(Path(tables.root).rglob("*"))
+    make(tables, registry, recording("a", region="us"), recording("b"), settings=config(chunk__max_s=20.0))
+    assert sorted(Path(tables.root).rglob("*")) == files
 
 
 def test_what_has_a_current_transcript_is_done(tables: Tables, registry: Registry) -> None:
     both = recording("a"), recording("b", language="en", service="desk", channels="mix")
-    transcribe(tables, make(tables, registry, *both))
+    transcribe(tables, registry, *both)
     planned = make(tables, registry, *both, recording("c"))
-    assert (list(planned.done), list(planned.todo)) == (["a", "b"], ["c"])
+    assert (planned.done, list(planned.to_do)) == (["a", "b"], ["c"])
     assert planned.n_planned == 3
 
 
 CHANGES = {
     "source": {"source_version": "2"},
-    "language hint": {"language": "fr"},
-    "channels": {"channels": "mix"},
-    "region": {"region": "us"},
-    "service": {"service": "desk"},
+    "settings": {"language": "fr"},
+    "settings, too": {"channels": "mix"},
 }
 
 
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_changed_recording_is_stale(what: str, tables: Tables, registry: Registry) -> None:
-    transcribe(tables, make(tables, registry, recording("a"), recording("b")))
-    planned = make(tables, registry, recording("a", **CHANGES[what]), recording("b"))
-    assert (list(planned.todo), list(planned.done)) == (["a"], ["b"])
+@pytest.mark.parametrize("why", CHANGES)
+def test_a_changed_recording_is_transcribed_again(why: str, tables: Tables, registry: Registry) -> None:
+    transcribe(tables, registry, recording("a"), recording("b"))
+    planned = make(tables, registry, recording("a", **CHANGES[why]), recording("b"))
+    assert (list(planned.to_do), planned.done) == (["a"], ["b"])
+    assert planned.to_do["a"].decision.reason == why.split(",")[0]
     assert planned.transcribed["a"] == "1"
+    assert planned.audio_s == 1800.0, "as long as it was, until its header tells"
+
+
+@pytest.mark.parametrize("what", [{"region": "us"}, {"service": "desk"}, {"date": "2026-02-01"}])
+def test_a_changed_label_is_all_that_is_changed(
+    what: dict[str, str], tables: Tables, registry: Registry
+) -> None:
+    transcribe(tables, registry, recording("a"), recording("b"))
+    moved = recording("a", **what, date_given=True)
+    planned = make(tables, registry, moved, recording("b"))
+    assert (list(planned.relabel), planned.done, planned.n_planned) == (["a"], ["b"], 2)
+    before = rows(tables)
+    tables.relabel({id_: labels(one) for id_, one in planned.relabel.items()})
+    after = rows(tables)
+    assert after["a"].pop("published_at") > before["a"].pop("published_at")
+    assert after == {**before, "a": {**before["a"], **what}}
+    assert make(tables, registry, moved, recording("b")).done == ["a", "b"]
+
+
+def rows(tables: Tables) -> dict[str, dict[str, Any]]:
+    found = tables.transcripts.rows(TRANSCRIPTS.names).to_pylist()
+    assert len({row["recording_id"] for row in found}) == len(found)
+    return {row["recording_id"]: row for row in found}
 
 
 @pytest.mark.parametrize("what", [{"date": "2026-02-01"}, {"uri": "/elsewhere/a"}])
-def test_a_new_date_or_place_does_not_transcribe_again(
+def test_a_new_date_or_place_changes_nothing(
     what: dict[str, str], tables: Tables, registry: Registry
 ) -> None:
-    """``--date`` of tonight must not redo all former nights."""
-    transcribe(tables, make(tables, registry, recording("a")))
-    assert list(make(tables, registry, recording("a", **what)).done) == ["a"]
-
-
-STALE = {
-    "decode__beam_size": 1,
-    "vad__threshold": 0.4,
-    "chunk__max_s": 20.0,
-    "guards__repair": False,
-    "audio__channels": "mix",
-    "language__n_chunks": 1,
-    "decode__compute_type": "float32",
-    "decode__full_context": True,
-}
-SAME = {
-    "decode__threads": 3,
-    "decode__batch_s": 30.0,
-    "decode__device": "cpu",
-    "audio__block_s": 10.0,
-    "job__wave_audio_h": 1.0,
-    "job__task_audio_s": 60.0,
-    "job__region": "us",
-    "spark__conf": {"spark.task.cpus": "2"},
-}
-
-
-@pytest.mark.parametrize("name", [*STALE, *SAME])
-def test_settings_that_can_change_a_text_make_it_stale_and_no_others(
-    name: str, tables: Tables, registry: Registry
-) -> None:
-    transcribe(tables, make(tables, registry, recording("a")))
-    changed = config(**{name: {**STALE, **SAME}[name]})
-    assert changed != config()
-    planned = make(tables, registry, recording("a"), settings=changed)
-    assert (list(planned.todo) == ["a"]) == (name in STALE)
+    """``--date`` of tonight must not touch all former nights."""
+    transcribe(tables, registry, recording("a"))
+    assert make(tables, registry, recording("a", **what)).done == ["a"]
 
 
 def change(registry: Registry, old: str, new: str, tmp_path: Path) -> Registry:
@@ -153,77 +160,63 @@ def test_a_new_revision_or_engine_of_its_model_makes_a_transcript_stale(
     tables: Tables, registry: Registry, tmp_path: Path
 ) -> None:
     one = recording("a", language="en")
-    transcribe(tables, make(tables, registry, one))
+    transcribe(tables, registry, one)
     for old, new in (('revision: "1"', 'revision: "2"'), ("engine: fake", "engine: another")):
-        assert list(make(tables, change(registry, old, new, tmp_path), one).todo) == ["a"]
+        planned = make(tables, change(registry, old, new, tmp_path), one)
+        assert planned.to_do["a"].decision.reason == "model"
     other = change(registry, "engine: ctranslate2", "engine: another", tmp_path)
-    assert list(make(tables, other, one).done) == ["a"], "another model's engine is none of its business"
+    assert make(tables, other, one).done == ["a"], "another model's engine is none of its business"
 
 
-def test_a_new_route_concerns_only_what_may_take_it(
+def test_a_new_route_redoes_the_rows_of_its_language_and_no_others(
     tables: Tables, registry: Registry, tmp_path: Path
 ) -> None:
-    three = recording("de", language="de"), recording("en", language="en"), recording("any")
-    transcribe(tables, make(tables, registry, *three))
-    routed = change(registry, "routes: []", "routes: [{language: de, model: weightless}]", tmp_path)
-    assert list(make(tables, routed, *three).todo) == ["de", "any"]
-
-
-def test_a_hint_that_its_model_does_not_speak_leaves_all_models_possible(
-    registry: Registry, tmp_path: Path
-) -> None:
-    def models(language: str | None, **overrides: Any) -> set[str]:
-        return set(plan.possible_models(recording("a", language=language), few, config(**overrides)))
-
-    few = change(registry, "routes: []", "routes: [{language: de, model: weightless}]", tmp_path)
-    assert (models("en"), models("de")) == ({"fake"}, {"weightless"})
-    assert models(None) == {"fake", "weightless"}
-    assert models(None, model="weightless") == {"fake", "weightless"}, "one of them to identify the language"
-    anything = 'ctranslate2, revision: "1", multilingual: true, languages: '
-    english = change(registry, f"{anything}null", f"{anything}[en]", tmp_path)
-    other = recording("a", language="fr")
-    assert plan.possible_models(other, english, config(model="weightless")) == {"fake", "weightless"}
+    """Ten recordings of which nobody said the language; four are English."""
+    english, others = [recording(f"en{n}") for n in range(4)], [recording(f"de{n}") for n in range(6)]
+    transcribe(tables, registry, *english)
+    transcribe(tables, registry, *others, language="de")
+    routed = change(registry, "routes: []", "routes: [{language: en, model: weightless}]", tmp_path)
+    planned = make(tables, routed, *english, *others)
+    assert list(planned.to_do) == ["en0", "en1", "en2", "en3"] and len(planned.done) == 6
+    assert {one.decision.change for one in planned.to_do.values()} == {"fake → weightless"}
 
 
 def test_a_permanent_failure_is_given_up_until_something_changes(tables: Tables, registry: Registry) -> None:
-    fail(tables, make(tables, registry, recording("a")), "a", retryable=False)
-    assert list(make(tables, registry, recording("a")).given_up) == ["a"]
-    assert list(make(tables, registry, recording("a", source_version="2")).todo) == ["a"]
-    assert list(make(tables, registry, recording("a"), settings=config(decode__beam_size=1)).todo) == ["a"]
+    fail(tables, registry, recording("a"), error="not_audio", retryable=False)
+    assert make(tables, registry, recording("a")).given_up == {"a": "not_audio"}
+    assert list(make(tables, registry, recording("a", source_version="2")).to_do) == ["a"]
+    assert list(make(tables, registry, recording("a"), settings=config(decode__beam_size=1)).to_do) == ["a"]
 
 
 def test_a_transient_failure_is_tried_again(tables: Tables, registry: Registry) -> None:
-    fail(tables, make(tables, registry, recording("a")), "a", retryable=True)
+    fail(tables, registry, recording("a"), retryable=True)
     planned = make(tables, registry, recording("a"))
-    assert list(planned.todo) == ["a"] and not planned.given_up and not planned.suspects
+    assert planned.to_do["a"].decision.reason == "retried"
+    assert not planned.given_up and not planned.suspects and not planned.redone
 
 
 def test_a_failure_that_its_success_has_outlived_is_noticed(tables: Tables, registry: Registry) -> None:
     """A run may die between a wave's commit and the clearing of its failures."""
-    first = make(tables, registry, recording("a"), recording("b"))
-    fail(tables, first, "a", retryable=True)
-    transcribe(tables, first)
+    fail(tables, registry, recording("a"), retryable=True)
+    transcribe(tables, registry, recording("a"), recording("b"))
     planned = make(tables, registry, recording("a"), recording("b"))
-    assert planned.outlived == {"a"} and list(planned.done) == ["a", "b"]
+    assert planned.stale_failures == {"a"} and planned.done == ["a", "b"]
 
 
-def unplannable(id_: str) -> Unplannable:
-    return Unplannable(Failure(id_, "plan", "bad_date", "date 'x'", "write it", False), f"/in/{id_}", "eu")
-
-
-def planned_by_hand() -> Plan:
-    """Six to do: half an hour each but one unknown, one unreadable, one that cannot be read now."""
-    planned = Plan({id_: recording(id_, language="en" if id_ in "ab" else None) for id_ in "abcdef"})
-    planned.duration_s = dict.fromkeys("abc", 1800.0)
-    planned.unreadable = {
-        "e": Failure("e", "decode", "not_audio", "no audio", "replace it", False),
-        "f": Failure("f", "fetch", "unreachable", "timeout", "run again", True),
-    }
-    planned.unplannable = {"g": unplannable("g")}
-    planned.done = {"h": recording("h")}
-    planned.given_up = {"i": recording("i"), "j": recording("j")}
-    planned.transcribed = dict.fromkeys("beh", "1")
-    return planned
+def test_what_is_to_be_redone_is_held_against_all_that_is_published(
+    tables: Tables, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New recordings never count, nor do failures that are tried again."""
+    monkeypatch.setattr(current, "MIN_REDONE", 1)
+    monkeypatch.setattr(plan, "MIN_REDONE", 1)
+    published = [recording(f"{n:02}") for n in range(20)]
+    transcribe(tables, registry, *published)
+    fail(tables, registry, recording("failed"), retryable=True)
+    new = [recording(f"new{n}") for n in range(30)]
+    changed = [recording(f"{n:02}", source_version="2") for n in range(5)]
+    planned = make(tables, registry, *changed, *new, recording("failed"))
+    assert (len(planned.to_do), len(planned.redone), planned.n_in_tables) == (36, 5, 20)
+    assert planned.redoes_too_much(0.2) and not planned.redoes_too_much(0.25)
 
 
 def ids(waves: list[list[Recording]]) -> list[str]:
@@ -232,7 +225,7 @@ def ids(waves: list[list[Recording]]) -> list[str]:
 
 def test_waves_hold_an_amount_of_audio_and_leave_out_the_hopeless() -> None:
     planned = planned_by_hand()
-    assert {failure.recording_id for failure in planned.hopeless()} == {"e", "g"}
+    assert {failure.recording_id for failure in planned.failed_early()} == {"e", "g"}
     assert ids(list(planned.waves(config(job__wave_audio_h=1.0)))) == ["ab", "cdf"]
     assert ids(list(planned.waves(config(job__wave_audio_h=100.0)))) == ["abcdf"]
     assert ids(list(planned.waves(config(job__wave_audio_h=0.1)))) == ["a", "b", "c", "df"]
@@ -241,33 +234,7 @@ def test_waves_hold_an_amount_of_audio_and_leave_out_the_hopeless() -> None:
 
 def test_what_crashed_its_worker_before_comes_last_and_alone(tables: Tables, registry: Registry) -> None:
     recordings = [recording(id_) for id_ in "abcd"]
-    first = make(tables, registry, *recordings)
-    fail(tables, first, "a", stage="worker", error="worker_crashed", retryable=True)
-    fail(tables, first, "c", stage="worker", error="worker_crashed", retryable=True)
+    for one in (recordings[0], recordings[2]):
+        fail(tables, registry, one, stage="worker", error="worker_crashed", retryable=True)
     planned = make(tables, registry, *recordings)
     assert ids(list(planned.waves(config()))) == ["bd", "a", "c"]
-
-
-def test_the_description_counts_every_recording_once() -> None:
-    lines = planned_by_hand().describe().splitlines()
-    counts = {line[:12].strip(): float(line[12:].split()[0]) for line in lines[:7]}
-    assert counts == {
-        "planned": 10,
-        "new": 3,
-        "stale": 1,
-        "unreadable": 3,
-        "done": 1,
-        "given up": 2,
-        "to do": 1.5,
-    }
-    assert counts["planned"] == sum(counts[key] for key in ("new", "stale", "unreadable", "done", "given up"))
-    assert lines[6].endswith("audio hours, 1 recordings of unknown length")
-    groups = [line.split() for line in lines[7:9]]
-    assert [group[:3] for group in groups] == [["(identify)", "eu", "2"], ["en", "eu", "2"]]
-    assert [line for line in lines if "unreadable: g: date 'x'" in line]
-
-
-def test_a_long_list_of_failures_is_cut() -> None:
-    planned = Plan(unplannable={str(n): unplannable(str(n)) for n in range(100)})
-    lines = planned.describe().splitlines()
-    assert len(lines) < 40 and lines[-1] == "  … and 80 more"

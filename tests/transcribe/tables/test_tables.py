@@ -4,7 +4,9 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +36,8 @@ from jobs.spark.read import read_table, spark_schema
 from transcribe.errors import ConfigError, PublishError
 from transcribe.tables import delta, log
 from transcribe.tables import parquet as write_module
+from transcribe.tables.current import TRANSCRIPT_COLUMNS
+from transcribe.tables.delta import KeyedTable
 from transcribe.tables.parquet import WRITTEN_FILE, WRITTEN_FILE_DDL, WrittenFile, write_partitioned
 from transcribe.tables.schemas import FAILURES, RUNS, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.tables.tables import Tables
@@ -56,17 +60,76 @@ def test_a_wave_is_read_back_as_it_was_published(tables: Tables) -> None:
 
 def test_current_transcripts_has_what_planning_needs(tables: Tables) -> None:
     assert tables.current_transcripts().num_rows == 0
-    publish(tables, 0, [transcript("a")])
-    (row,) = tables.current_transcripts().to_pylist()
-    assert row == {
-        "recording_id": "a",
-        "source_version": "1",
-        "fingerprint": "f1",
-        "service": None,
-        "language": "en",
-        "region": "north",
-        "date": "2026-01-31",
-    }
+    row = transcript("a")
+    publish(tables, 0, [row])
+    assert tables.current_transcripts().to_pylist() == [{name: row[name] for name in TRANSCRIPT_COLUMNS}]
+
+
+def test_labels_change_in_one_commit_and_nothing_else(tables: Tables) -> None:
+    rows = [transcript("a"), transcript("b", service="calls", region="south"), transcript("c")]
+    publish(tables, 0, rows)
+    before = tables.transcripts.open().version()
+    new = {"a": {"region": "west", "service": "desk", "date": "2026-02-01"}, "b": {"service": None}}
+    assert tables.relabel(new)
+    table = tables.transcripts.open()
+    assert table.version() == before + 1
+    found = tables.transcripts.rows(TRANSCRIPTS.names).sort_by("recording_id").to_pylist()
+    moments = {row["recording_id"]: row.pop("published_at") for row in found}
+    expected = [{**row, **new.get(row["recording_id"], {})} for row in rows]
+    assert found == [{key: value for key, value in row.items() if key != "published_at"} for row in expected]
+    assert moments["a"] == moments["b"] > moments["c"], "whoever reads what is new sees the change"
+    files = [file for file in tables.transcripts.live_files() if "region=west" in file]
+    assert len(files) == 1, "the partition moves with the row"
+    assert not tables.relabel({"never seen": {"region": "x"}}) and not tables.relabel({})
+
+
+def test_a_label_leaves_other_writers_columns_alone(tables: Tables) -> None:
+    publish(tables, 0, [transcript("a"), transcript("b")])
+    table = tables.transcripts.open()
+    table.alter.add_columns([Field("note", "string")])
+    table.update({"note": "concat('note of ', recording_id)"})
+    tables.relabel({"a": {"region": "south"}})
+    found = tables.transcripts.open()
+    names = ["recording_id", "region", "note"]
+    rows = delta.dataset(found, tables.transcripts.uri, LOCAL).to_table(columns=names).to_pylist()
+    assert sorted(tuple(row.values()) for row in rows) == [
+        ("a", "south", "note of a"),
+        ("b", "north", "note of b"),
+    ]
+
+
+def test_a_label_does_not_undo_what_another_run_publishes_meanwhile(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tables, 0, [transcript("a", text="old")])
+    read, overtaken = KeyedTable.full_rows, list[bool]()
+
+    def slow_read(table: KeyedTable, *version_and_ids: Any) -> Iterator[pa.RecordBatch]:
+        rows = list(read(table, *version_and_ids))
+        if not overtaken:
+            overtaken.append(publish(Tables(tables.root, LOCAL), 1, [transcript("a", text="new")]))
+        return iter(rows)
+
+    monkeypatch.setattr(KeyedTable, "full_rows", slow_read)
+    tables.relabel({"a": {"region": "south"}})
+    assert tables.transcripts.rows(["text", "region"]).to_pylist() == [{"text": "new", "region": "south"}]
+
+
+def test_the_speed_of_past_runs_is_that_of_the_last_that_published(tables: Tables) -> None:
+    assert tables.past_speed() == (0.0, 0)
+    for n in range(8):
+        started_at = datetime(2026, 1, 1 + n, tzinfo=timezone.utc)
+        audio_s = 0.0 if n == 7 else 100.0 * n
+        tables.record_run({"run_id": f"r{n}", "started_at": started_at, "audio_s": audio_s, "wall_s": 10.0})
+    rtfx, n_runs = tables.past_speed()
+    assert (rtfx, n_runs) == (pytest.approx((200 + 300 + 400 + 500 + 600) / 50), 5)
+
+
+def test_rows_are_counted(tables: Tables) -> None:
+    assert tables.transcripts.n_rows() == 0
+    publish(tables, 0, [transcript("a"), transcript("b", region="south")])
+    tables.remove_transcripts(["a"])
+    assert tables.transcripts.n_rows() == 1
 
 
 def test_a_wave_is_published_once(tables: Tables) -> None:

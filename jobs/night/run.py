@@ -1,18 +1,21 @@
-"""What every wave of one run shares."""
+"""One run of the nightly job: what it works with, from its settings to its session; it never changes."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
+from functools import cached_property
 
 from pyspark.sql import SparkSession
 
-from jobs.night.plan import Plan
+from jobs import session
 from jobs.night.progress import Progress
 from transcribe.config import Config
 from transcribe.errors import LanguageError, failure
 from transcribe.models.registry import Registry
 from transcribe.storage.s3 import S3Options
+from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
 from transcribe.text.script import script_of
 from transcribe.types import Failure, LanguageSource, Recording
@@ -20,16 +23,24 @@ from udfs.merge import Assignment
 
 
 @dataclass(frozen=True)
-class RunContext:
-    run_id: str
-    spark: SparkSession
+class Run:
+    id: str
+    started_at: datetime
     config: Config
     registry: Registry
-    tables: Tables
     s3: S3Options
-    plan: Plan
-    progress: Progress
-    started_at: datetime
+    tables: Tables
+    rule: Rule
+    given_spark: SparkSession | None  # None: nothing has needed one yet
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """Opened when first asked for, if none was given."""
+        return self.given_spark or session.open(self.config)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress(self.spark, self.config.job.progress_s)
 
     def usable_hint(self, recording: Recording) -> str | None:
         return self.registry.usable_hint(recording, self.config.model)
@@ -50,8 +61,16 @@ class RunContext:
             entry.name,
             entry.revision,
             entry.engine,
-            self.plan.fingerprints[recording.recording_id],
-            self.run_id,
+            self.rule.settings_hash(recording),
+            self.id,
             self.started_at,
             script_of(recording, self.config.language.chinese_script),
         )
+
+
+def new_id(started_at: datetime) -> str:
+    return f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)

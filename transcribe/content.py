@@ -1,0 +1,43 @@
+"""What can change a text, beside audio and model: ``CONTENT_VERSION``, settings and hints, as one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from transcribe.config import Config
+
+CONTENT_VERSION = 1
+"""Raised by hand, with a line here, when the same settings and models give other texts than before: then all
+that is published is done again. A release that changes no text leaves it alone.
+
+1: the first that is counted.
+"""
+
+_NO_CONTENT: dict[str, Any] = {
+    **dict.fromkeys(("job", "storage", "spark"), True),  # where and how fast, not what
+    **dict.fromkeys(("model", "models"), True),  # a transcript is judged by the model that it names
+    "audio": {"block_s", "decoder_memory_gb", "decoder_timeout_s"},
+    "decode": {"threads", "batch_s", "device"},
+}
+_IDENTIFICATION = ("model", "n_chunks", "min_prob", "allowed")  # of the language section
+
+
+def settings_hash(config: Config, identified_by: str | None, *hints: str | None) -> str:
+    """Hash of all settings and hints that can change a recording's text; 16 hex digits.
+
+    ``identified_by``: name and revision of the model that identifies its language, None if a hint decides:
+    then it is no matter how languages are identified. ``hints``: what its manifest row says about decoding.
+    """
+    settings = config.model_dump(mode="json", exclude=_NO_CONTENT)
+    if identified_by is None:
+        for name in _IDENTIFICATION:
+            del settings["language"][name]
+    content = {
+        "version": CONTENT_VERSION,
+        "identified_by": identified_by,
+        "hints": hints,
+        "settings": settings,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

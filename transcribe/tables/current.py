@@ -1,0 +1,151 @@
+"""What is current: what to do about each recording, and why, by what the tables hold of it.
+
+A transcript is current while its source, its settings hash and the model that its own language, region and
+service lead to are the same. If only a label has changed (region, service, a date that the manifest gives),
+the row is relabelled, not transcribed. A failure for good is final until its source or settings change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Literal
+
+from transcribe.config import Config
+from transcribe.content import settings_hash
+from transcribe.errors import LanguageError
+from transcribe.languages import UNDETERMINED, WHISPER
+from transcribe.models.registry import Registry
+from transcribe.types import Recording
+
+TRANSCRIPT_COLUMNS = (
+    *("recording_id", "source_version", "fingerprint", "language", "region", "service", "date"),
+    *("model", "model_revision", "engine", "duration_s"),
+)
+"""Of a transcript, what a plan takes."""
+
+MIN_REDONE = 100
+"""So many published recordings may always be done again, whatever share of all they are."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about a recording; to transcribe has a reason.
+
+    ``new``; ``retried``: failed before, may succeed now; ``source``, ``settings`` (hints, too), ``model``:
+    its published transcript is no longer current; ``change`` says from which model to which.
+    """
+
+    action: Literal["transcribe", "relabel", "done", "give_up"]
+    reason: Literal["", "new", "retried", "source", "settings", "model"] = ""
+    change: str = ""
+
+    @property
+    def is_redo(self) -> bool:
+        """Is a published transcript made again?"""
+        return self.reason in ("source", "settings", "model")
+
+
+class Rule:
+    """Decides under one registry and one configuration."""
+
+    def __init__(self, registry: Registry, config: Config) -> None:
+        self._registry, self._config = registry, config
+        self._hash = cache(partial(settings_hash, config))
+        self._unspoken = cache(self._languages_without_model)
+
+    def decide(self, recording: Recording, transcript: Row | None, failure: Row | None) -> Decision:
+        """By the recording's rows of the two tables; None where it has none."""
+        decision = self._of_transcript(recording, transcript) if transcript else None
+        if decision and decision.action != "transcribe":
+            return decision
+        if failure and self._is_final(recording, failure):
+            return Decision("give_up")
+        return decision or Decision("transcribe", "retried" if failure else "new")
+
+    def settings_hash(self, recording: Recording) -> str:
+        """The ``fingerprint`` of its transcript."""
+        return self._hash(*self._hints(recording))
+
+    def failure_hash(self, recording: Recording, error: str) -> str:
+        """The ``fingerprint`` of its failure: another model cures only a language that had none."""
+        hints = self._hints(recording)
+        if error == "unsupported_language":
+            return self._hash(*hints, self._unspoken(recording.region, recording.service))
+        return self._hash(*hints)
+
+    def identifier(self, recording: Recording) -> str | None:
+        """Name of the model that identifies its language; None where its hint is used."""
+        hint = self._registry.usable_hint(recording, self._config.model)
+        return None if hint else self._config.language.model
+
+    def possible_models(self, recording: Recording) -> frozenset[str]:
+        """Names of the models that may transcribe it: more than one only while its language is open."""
+        registry, override = self._registry, self._config.model
+        if override:
+            return frozenset({override})
+        hint = registry.usable_hint(recording, None)
+        if hint:
+            return frozenset({registry.model_name(recording, hint, None)})
+        return frozenset(
+            registry.route(language, recording.region, recording.service)
+            for language in (UNDETERMINED, *WHISPER)
+        )
+
+    def _hints(self, recording: Recording) -> tuple[str | None, ...]:
+        """What ``content.settings_hash`` takes beside the configuration."""
+        name = self.identifier(recording)
+        entry = self._registry.get(name) if name else None
+        identified_by = f"{entry.name}@{entry.revision}/{entry.engine}" if entry else None
+        return identified_by, recording.language, recording.channels
+
+    def _languages_without_model(self, region: str, service: str | None) -> str:
+        def has_model(language: str) -> bool:
+            name = self._config.model or self._registry.route(language, region, service)
+            return self._registry.get(name).speaks(language)
+
+        return ",".join(sorted(language for language in WHISPER if not has_model(language)))
+
+    def _is_final(self, recording: Recording, failure: Row) -> bool:
+        return (
+            not failure["retryable"]
+            and failure["source_version"] == recording.source_version
+            and failure["fingerprint"] == self.failure_hash(recording, failure["error"])
+        )
+
+    def _of_transcript(self, recording: Recording, row: Row) -> Decision:
+        if row["source_version"] != recording.source_version:
+            return Decision("transcribe", "source")
+        if row["fingerprint"] != self.settings_hash(recording):
+            return Decision("transcribe", "settings")
+        change = self._change_of_model(recording, row)
+        if change:
+            return Decision("transcribe", "model", change)
+        return Decision("done" if labels(recording).items() <= row.items() else "relabel")
+
+    def _change_of_model(self, recording: Recording, row: Row) -> str:
+        """From which model to which the route of the row's own language has moved; "" if it has not."""
+        try:
+            entry = self._registry.entry_for(recording, row["language"], self._config.model)
+        except LanguageError:  # identified as it was before, it would only fail: better this text than none
+            return ""
+        was = row["model"], row["model_revision"], row["engine"]
+        now = entry.name, entry.revision, entry.engine
+        if was[0] == now[0]:
+            differing = [f"{a[:12]} → {b[:12]}" for a, b in zip(was, now, strict=True) if a != b]
+            return f"{was[0]} {', '.join(differing)}" if differing else ""
+        return f"{was[0]} → {now[0]}"
+
+
+def labels(recording: Recording) -> dict[str, str | None]:
+    """The columns that are the manifest's word alone; a date that it does not give is no label."""
+    given = {"region": recording.region, "service": recording.service}
+    return {**given, "date": recording.date} if recording.date_given else given
+
+
+def is_too_much(n_redone: int, n_published: int, max_share: float) -> bool:
+    """Would so many of the published recordings be done again that someone must say so first?"""
+    return n_redone > MIN_REDONE and n_redone > max_share * n_published
