@@ -34,11 +34,10 @@ from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
-from transcribe.config import Config
 from transcribe.errors import ConfigError, PublishError
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
-from transcribe.models import registry as models
+from transcribe.models.cache import fetch
 from transcribe.models.registry import Registry
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
@@ -71,7 +70,7 @@ def run(
     given = {"region": region, "date": date, "max_redo_share": 1.0 if redo else None}
     told = {key: value for key, value in given.items() if value}
     config = config.model_copy(update={"job": config.job.model_copy(update=told)})
-    registry = _checked_registry(config)
+    registry = Registry.of(config)
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     asked = read_inputs(input, config, s3)
     tables, rule = Tables(output, s3), Rule(registry, config)
@@ -87,16 +86,6 @@ def run(
         with interruptible(this.spark):
             plan.probe(planned, this)
     return Report(this, planned, None if plan_only else _carry_out(this, planned))
-
-
-def _checked_registry(config: Config) -> Registry:
-    registry = Registry.load(models.resolve(config.models))
-    for key, name in (("model", config.model), ("language.model", config.language.model)):
-        if name is not None and name not in registry.models:
-            raise ConfigError(
-                key, name, f"not in the registry; use one of: {', '.join(sorted(registry.models))}"
-            )
-    return registry
 
 
 def _check_apart(input: str, output: str, root: str) -> None:
@@ -169,7 +158,7 @@ def _fetch_models(planned: Plan, registry: Registry) -> None:
     for name in sorted(transcribing | identifying):
         entry = registry.get(name)
         if entry.files:
-            models.fetch(entry)
+            fetch(entry)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

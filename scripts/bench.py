@@ -29,7 +29,8 @@ from bench_summary import LeftOut, Run, summarize
 from bench_systems import SYSTEMS
 from bench_workloads import Sizes, Workload
 
-from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry, fetch
+from transcribe.models.cache import fetch
+from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("bench_systems.py")
@@ -251,7 +252,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--batch", type=int, default=16, help="batch size of the peers that batch (%(default)s)")
     add("--threads", type=int, default=os.cpu_count(), help="CPU threads of a system (%(default)s)")
     add("--device", choices=["cpu", "cuda"], default="cpu")
-    add("--model", default="base", help="of conf/models.yaml, in CTranslate2's format (%(default)s)")
+    add("--model", default="base", help="of conf/models, in CTranslate2's format (%(default)s)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of this project")
     add("--limit-s", type=float, default=7200.0, help="a run that takes longer is killed (%(default)s)")
     add("--cache", type=Path, default=Path("~/.cache/spark-transcribe/bench").expanduser())

@@ -19,15 +19,15 @@ from typing import Any
 from bench_job import Answers, File, Job, Loaded
 
 from transcribe import config as configuration
-from transcribe import engines
 from transcribe.config import Config
 from transcribe.decoding import identify as language
 from transcribe.decoding.decoder import Decoder
 from transcribe.decoding.decoder import Job as ChunkJob
-from transcribe.engines.base import Engine
+from transcribe.engines import loading
+from transcribe.engines.base import Engine, identifier
+from transcribe.engines.loading import choose_device
 from transcribe.errors import RecordingError
 from transcribe.languages import normalize_hint, whisper_code
-from transcribe.models import registry as models
 from transcribe.models.registry import Registry
 from transcribe.speech.segmenting import segment_recording
 from transcribe.text.script import in_script, script_of
@@ -37,17 +37,16 @@ from transcribe.types import Chunk, Decoded, LanguageScores, Recording, Segmenta
 
 def library(job: Job) -> Loaded:
     config = _config(job)
-    entry = Registry.load(models.resolve(config.models)).get(job.model)
-    threads = config.decode.threads or job.threads
-    engine = engines.load(
-        entry.engine, Path(job.weights), config, device=job.device, device_index=0, threads=threads
-    )
+    entry = Registry.of(config).get(job.model)
+    config = entry.applied_to(config)
+    device = choose_device(config, job.threads)
+    engine = loading.load(entry, config, device)
 
     def run(files: Sequence[File]) -> Answers:
         answers = Answers()
         heard: dict[str, tuple[Recording, Segmentation]] = {}
         work: list[ChunkJob] = []
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(device.threads) as pool:
             listened = list(pool.map(partial(_listen, config=config), files))
         for file, found in zip(files, listened, strict=True):
             if isinstance(found, RecordingError):
@@ -112,7 +111,7 @@ def _languages(
     ]
     ballots: dict[tuple[str, int], list[tuple[LanguageScores, float]]] = defaultdict(list)
     for voter, scores in zip(
-        voters, engine.identify_language([w.audio for w in voters]) if voters else [], strict=True
+        voters, identifier(engine).identify_language([w.audio for w in voters]) if voters else [], strict=True
     ):
         ballots[voter.chunk.recording_id, voter.chunk.channel].append((scores, voter.chunk.speech_s))
     decided = {}

@@ -25,7 +25,8 @@ from peers import Answer, Pipeline
 from transcribe.evaluate.reference import Reference, load
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
 from transcribe.evaluate.word_error import ErrorCount, count_errors, tokens
-from transcribe.models.registry import Registry, fetch
+from transcribe.models.cache import fetch
+from transcribe.models.registry import DEFAULT_PATH, Registry
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.delta import dataset
 
@@ -88,8 +89,7 @@ def weights_folder(name: str) -> Path:
     """A folder of weights as it is; else the verified files of that model in the registry."""
     if (Path(name) / "model.bin").is_file():
         return Path(name)
-    models = Path(__file__).parent.parent / "conf" / "models.yaml"
-    return fetch(Registry.load(models).get(name))
+    return fetch(Registry.load(DEFAULT_PATH).get(name))
 
 
 def peer(pipeline: Pipeline, timed: Pipeline, references: list[Reference], cache: Path | None) -> System:
@@ -224,7 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--weights",
         default="base",
-        help="what the job used: a model of conf/models.yaml, or a folder of weights",
+        help="what the job used: a model of conf/models, or a folder of weights",
     )
     parser.add_argument(
         "--language", choices=["hint", "identify"], default="hint", help="what peers are told"

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from transcribe.models.registry import default_cache_dir, fetch_files
+from transcribe.models.cache import default_cache_dir, fetch_files
 from transcribe.models.sources import WheelSource
 
 CLIPS = Path(__file__).resolve().parent / "clips"

@@ -8,20 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
 from transcribe import config as configuration
-from transcribe import engines
 from transcribe.config import Config
 from transcribe.deliver.subtitles import FORMATS, render
 from transcribe.engines.base import Engine
+from transcribe.engines.cache import EngineCache
+from transcribe.engines.loading import choose_device
 from transcribe.errors import ConfigError, LanguageError, ModelError, RecordingError
 from transcribe.languages import normalize_hint
-from transcribe.models import registry
 from transcribe.models.registry import ModelEntry, Registry
-from transcribe.pipeline import transcribe_recording
+from transcribe.pipeline import LoadEngine, transcribe_recording
 from transcribe.storage.files import local_copy, stat
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Recording
@@ -40,12 +37,13 @@ def main() -> int:
         parser.error(f"--format {options.format} makes one subtitle file: give one FILE")
     try:
         config = configuration.load(options.conf, options.set)
-        models = Registry.load(registry.resolve(config.models))
+        models = Registry.of(config)
+        device = choose_device(config, os.cpu_count() or 1)
+        engines = EngineCache()
         options.language = normalize_hint(options.language)
 
-        @cache
-        def load_engine(name: str) -> Engine:
-            return _load(models.get(name), config)
+        def load_engine(entry: ModelEntry) -> Engine:
+            return engines.get(entry, config, device)[0]
 
         failed = [
             file for file in options.files if not _transcribe(file, options, config, models, load_engine)
@@ -61,7 +59,7 @@ def _transcribe(
     options: argparse.Namespace,
     config: Config,
     models: Registry,
-    load_engine: Callable[[str], Engine],
+    load_engine: LoadEngine,
 ) -> bool:
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     try:
@@ -76,9 +74,7 @@ def _transcribe(
             channels=options.channels,
         )
         with local_copy(file, s3) as path:
-            transcript = transcribe_recording(
-                recording, path, config, models, lambda entry: load_engine(entry.name)
-            )
+            transcript = transcribe_recording(recording, path, config, models, load_engine)
     except RecordingError as error:
         print(f"{file}: {error} → {error.next_step}", file=sys.stderr)
         return False
@@ -86,13 +82,6 @@ def _transcribe(
         print(f"# {file}")
     print(render(transcript, options.format))
     return True
-
-
-def _load(entry: ModelEntry, config: Config) -> Engine:
-    device = "cpu" if config.decode.device == "auto" else config.decode.device
-    threads = config.decode.threads or os.cpu_count() or 1
-    model_dir = registry.fetch(entry) if entry.files else Path()
-    return engines.load(entry.engine, model_dir, config, device=device, device_index=0, threads=threads)
 
 
 if __name__ == "__main__":

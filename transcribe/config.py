@@ -12,7 +12,6 @@ from datetime import date as date_type
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,6 +24,7 @@ from pydantic import (
 
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import normalize_hint, whisper_code
+from transcribe.layers import merged
 
 
 class _Section(BaseModel):
@@ -125,15 +125,30 @@ class DecodeConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPU that Spark assigned, else the CPU; cpu; cuda"
     )
-    compute_type: str = Field(default="auto", description="auto: int8 on CPU, float16 on GPU")
+    compute_type: str = Field(
+        default="auto",
+        description="number format of the weights in use; auto: the engine's fastest that is safe",
+    )
     threads: int = Field(
         default=0, ge=0, description="CPU threads an engine, a batch each; 0: the cores of its Spark task"
     )
     beam_size: int = Field(default=5, gt=0, description="1 is greedy")
     batch_s: float = Field(default=240.0, gt=0, description="padded audio seconds in one batch")
+    full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
+
+
+class CTranslate2Config(_Section):
     context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
-    full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
+
+
+class EnginesConfig(_Section):
+    max_memory_gb: float = Field(
+        default=8.0,
+        gt=0,
+        description="weights a worker keeps loaded, by their size on disk; the least recently used go first",
+    )
+    ctranslate2: CTranslate2Config = CTranslate2Config()
 
 
 class GuardsConfig(_Section):
@@ -202,12 +217,13 @@ class Config(_Section):
     chunk: ChunkConfig = ChunkConfig()
     language: LanguageConfig = LanguageConfig()
     decode: DecodeConfig = DecodeConfig()
+    engines: EnginesConfig = EnginesConfig()
     guards: GuardsConfig = GuardsConfig()
     job: JobConfig = JobConfig()
     storage: StorageConfig = StorageConfig()
     spark: SparkConfig = SparkConfig()
     model: str | None = Field(default=None, description="one model for everything; null: routes decide")
-    models: str = Field(default="conf/models.yaml", description="the registry")
+    models: str = Field(default="conf/models", description="the registry: a YAML file, or a folder of them")
 
     @model_validator(mode="after")
     def _segments_fit_chunks(self) -> Config:
@@ -222,66 +238,10 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
 
     Raises ``ConfigError`` for a missing file, bad YAML, an unknown key or a bad value.
     """
-    merged: dict[str, Any] = {}
-    for file in files:
-        _merge(merged, _read(Path(file)))
-    for key, value in _pairs(overrides):
-        _merge(merged, _nest(key, value))
     try:
-        return Config.model_validate(merged)
+        return Config.model_validate(merged(files, overrides))
     except ValidationError as error:
         raise _explain(error) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(
-            "--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("--conf", str(path), f"is not valid YAML: {error}") from None
-    if not isinstance(loaded, dict):
-        raise ConfigError("--conf", str(path), "must hold a mapping of settings")
-    return loaded
-
-
-def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]]:
-    if isinstance(overrides, Mapping):
-        return list(overrides.items())
-    pairs = []
-    for item in overrides:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError("--set", item, "write it as key=value, e.g. decode.beam_size=1")
-        try:
-            pairs.append((key.strip(), value if _is_sparks(key) else yaml.safe_load(value)))
-        except yaml.YAMLError:
-            raise ConfigError("--set", item, "the value is not valid YAML") from None
-    return pairs
-
-
-def _is_sparks(key: str) -> bool:
-    """Spark's own keys hold dots, and their values are text: ``1:30`` must not become YAML's 90."""
-    return key.strip().startswith("spark.conf.")
-
-
-def _nest(key: str, value: Any) -> dict[str, Any]:
-    if _is_sparks(key):
-        return {"spark": {"conf": {key.removeprefix("spark.conf."): str(value)}}}
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    for key, value in new.items():
-        if isinstance(value, Mapping):
-            into[key] = into[key] if isinstance(into.get(key), dict) else {}
-            _merge(into[key], value)
-        else:
-            into[key] = value
 
 
 def _explain(error: ValidationError) -> ConfigError:

@@ -20,6 +20,7 @@ _NO_CONTENT: dict[str, Any] = {
     **dict.fromkeys(("model", "models"), True),  # a transcript is judged by the model that it names
     "audio": {"block_s", "decoder_memory_gb", "decoder_timeout_s"},
     "decode": {"threads", "batch_s", "device"},
+    "engines": {"max_memory_gb"},
 }
 _IDENTIFICATION = ("model", "n_chunks", "min_prob", "allowed")  # of the language section
 

@@ -13,7 +13,7 @@ from transcribe.clock import Pcm
 from transcribe.config import Config
 from transcribe.decoding import identify as language
 from transcribe.decoding.decoder import Decoder, Job
-from transcribe.engines.base import Engine
+from transcribe.engines.base import Engine, LanguageIdentifier, identifier
 from transcribe.models.registry import ModelEntry, Registry
 from transcribe.speech.segmenting import segment_recording
 from transcribe.text import script as chinese
@@ -36,17 +36,21 @@ def transcribe_recording(
             chunks.append(item)
     assert heard is not None  # segmenting ends with it
     hint = registry.usable_hint(recording, config.model)
-    voted = {} if hint else _vote(chunks, config, load_engine(registry.get(config.language.model)))
+    voted = (
+        {} if hint else _vote(chunks, config, identifier(load_engine(registry.get(config.language.model))))
+    )
     spoken = language.speech_by_channel((chunk.channel, chunk.speech_s) for chunk, _ in chunks)
     of_channel, code, prob, source = language.decide(hint, voted, spoken, config.language)
     entry = registry.entry_for(recording, code, config.model)
     jobs = [Job(chunk, pcm, of_channel[chunk.channel]) for chunk, pcm in chunks]
-    decoded = Decoder(load_engine(entry), config).decode(jobs) if jobs else []
+    decoded = Decoder(load_engine(entry), entry.applied_to(config)).decode(jobs) if jobs else []
     script = chinese.script_of(recording, config.language.chinese_script)
     return merge(recording, heard, chinese.in_script(decoded, script), code, prob, source)
 
 
-def _vote(chunks: list[tuple[Chunk, Pcm]], config: Config, engine: Engine) -> dict[int, tuple[str, float]]:
+def _vote(
+    chunks: list[tuple[Chunk, Pcm]], config: Config, engine: LanguageIdentifier
+) -> dict[int, tuple[str, float]]:
     """Language and probability of each channel with speech."""
     speech_s: dict[int, dict[int, float]] = defaultdict(dict)
     for chunk, _ in chunks:

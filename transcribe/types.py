@@ -130,7 +130,7 @@ class Hypothesis:
     words: tuple[HypothesisWord, ...]
     avg_logprob: float
     no_speech_prob: float | None  # None: the model does not tell
-    candidates: tuple[Candidate, ...] = ()  # all that the beam found, most probable first
+    candidates: tuple[Candidate, ...] = ()  # the n best that the beam found, most probable first
 
 
 @dataclass(frozen=True)
@@ -233,12 +233,12 @@ LanguageSource = Literal["hint", "vote", "fallback"]
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """How an engine decodes one batch."""
+    """How an engine decodes one batch; nothing else says so."""
 
     beam_size: int = 1
+    n_best: int = 1  # candidates wanted, at most beam_size
     no_repeat_ngram_size: int = 0  # n-grams of this size appear once; 0: no such limit
     full_context: bool = False  # encode 30 s whatever the chunk's length
-    word_timestamps: bool = True
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pyspark import Accumulator
 
 from transcribe.config import Config
 from transcribe.decoding.decoder import Decoder, Job
-from transcribe.engines.base import Engine
+from transcribe.engines.base import Engine, LanguageIdentifier, identifier
 from transcribe.errors import failure
 from transcribe.models.registry import ModelEntry
 from transcribe.payload import dump, parse
@@ -44,7 +44,7 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
         started = time.perf_counter()
         for jobs in _gathered(frames):
             engine, loaded = engine_for(entry, config)
-            rows = _identify([job for job, _ in jobs], engine)
+            rows = _identify([job for job, _ in jobs], identifier(engine))
             stats = {
                 "load_s": engine.stats.load_s if loaded else 0.0,
                 "task_s": time.perf_counter() - started,
@@ -56,7 +56,7 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
     return run
 
 
-def _identify(jobs: list[Job], engine: Engine) -> list[tuple[Any, ...]]:
+def _identify(jobs: list[Job], engine: LanguageIdentifier) -> list[tuple[Any, ...]]:
     try:
         scores = [dump(found) for found in engine.identify_language([job.audio for job in jobs])]
     except Exception as error:
@@ -79,9 +79,10 @@ def transcribe(
     def run(frames: Frames) -> Frames:
         started = time.perf_counter()
         for jobs in _gathered(frames):
-            engine, loaded = engine_for(entries[jobs[0][1]], config)
+            entry = entries[jobs[0][1]]
+            engine, loaded = engine_for(entry, config)
             before = asdict(engine.stats)
-            yield _decode([job for job, _ in jobs], engine, config)
+            yield _decode([job for job, _ in jobs], engine, entry.applied_to(config))
             done_s.add(sum(job.chunk.duration_s for job, _ in jobs))
             stats = {key: value - before[key] for key, value in asdict(engine.stats).items()}
             stats["load_s"] = engine.stats.load_s if loaded else 0.0

@@ -59,7 +59,7 @@ class Run:
             prob,
             source,
             entry.name,
-            entry.revision,
+            entry.version,
             entry.engine,
             self.rule.settings_hash(recording),
             self.id,

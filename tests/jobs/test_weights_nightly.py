@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,9 @@ from nightly_fixtures import CLIPS, broken_invariants, current, runs, samples, w
 
 from jobs import nightly
 from transcribe import config as configuration
-from transcribe import engines
-from transcribe.engines.base import Engine
+from transcribe.engines.base import Device, Engine
+from transcribe.engines.cache import EngineCache
 from transcribe.evaluate.word_error import ErrorCount, count_errors
-from transcribe.models import registry
 from transcribe.models.registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -90,18 +88,10 @@ def test_the_tables_hold_their_invariants(output: Path) -> None:
 def test_the_rows_are_exactly_those_of_one_file_without_spark(output: Path) -> None:
     """Though the job decodes chunks of all recordings in common batches."""
     config = configuration.load()
-
-    @cache
-    def load(name: str) -> Engine:
-        entry = models.get(name)
-        return engines.load(
-            entry.engine, registry.fetch(entry), config, device="cpu", device_index=0, threads=2
-        )
-
-    models = registry.Registry.load(registry.resolve(config.models))
+    engines = EngineCache()
 
     def load_engine(entry: ModelEntry) -> Engine:
-        return load(entry.name)
+        return engines.get(entry, config, Device(threads=2))[0]
 
     for row in current(output, "transcripts").values():
         assert without_spark(row, Path(row["uri"]), config, load_engine) == row

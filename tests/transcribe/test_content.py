@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 from pydantic import BaseModel
 
@@ -12,7 +14,7 @@ from transcribe.errors import ConfigError
 
 NO_CONTENT = ("job", "storage", "spark")
 SPEED = {"audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
-LIMITS = {"audio.decoder_memory_gb", "audio.decoder_timeout_s"}
+LIMITS = {"audio.decoder_memory_gb", "audio.decoder_timeout_s", "engines.max_memory_gb"}
 IDENTIFICATION = {"language.model", "language.n_chunks", "language.min_prob", "language.allowed"}
 OTHER_VALUES = {
     "audio.channels": "mix",
@@ -25,19 +27,20 @@ OTHER_VALUES = {
 }
 
 
-def settings() -> list[str]:
-    sections = {name: field.annotation for name, field in Config.model_fields.items()}
-    return [
-        f"{name}.{key}"
-        for name, section in sections.items()
-        if isinstance(section, type) and issubclass(section, BaseModel)
-        for key in section.model_fields
-    ]
+def settings(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """Keys of all that lies in a section."""
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += settings(inner, f"{prefix}{name}.")
+        elif prefix:
+            keys.append(f"{prefix}{name}")
+    return keys
 
 
 def _changed(key: str) -> Config:
-    section, name = key.split(".")
-    value = getattr(getattr(Config(), section), name)
+    value = attrgetter(key)(Config())
     if key in OTHER_VALUES:
         return load([], {key: OTHER_VALUES[key]})
     if isinstance(value, bool):

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from transcribe import __main__ as command
-from transcribe import engines
+from transcribe.engines import fake
+from transcribe.engines.base import Device
 
 CLIP = str(Path(__file__).parents[2] / "scripts" / "clips" / "fr_delivery.ogg")
 
@@ -30,7 +31,7 @@ def run(tmp_path, monkeypatch, capsys):
     )
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["transcribe", *arguments, "--set", f"models={models}"])
+        monkeypatch.setattr("sys.argv", ["transcribe", "--set", f"models={models}", *arguments])
         try:
             code = command.main()
         except SystemExit as stop:
@@ -67,7 +68,7 @@ def test_a_file_that_fails_is_told_and_the_others_go_on(run, tmp_path):
     assert "gone.wav: not_found" in message and "→" in message
 
 
-@pytest.mark.parametrize("setting", ["model=nope", "vad.treshold=1", "decode.beam_size=0"])
+@pytest.mark.parametrize("setting", ["model=nope", "vad.treshold=1", "decode.beam_size=0", "models=nowhere"])
 def test_wrong_settings_are_told_before_anything_is_done(run, setting):
     code, out, message = run(CLIP, "--set", setting)
     assert code == 2 and not out and setting.partition("=")[0] in message
@@ -75,7 +76,7 @@ def test_wrong_settings_are_told_before_anything_is_done(run, setting):
 
 def test_a_model_is_loaded_once_for_all_files(run, monkeypatch):
     loaded = []
-    load = engines.load
-    monkeypatch.setattr(engines, "load", lambda name, *a, **k: loaded.append(name) or load(name, *a, **k))
-    assert run(CLIP, CLIP, CLIP)[0] == 0
-    assert loaded == ["fake"]
+    load = fake.load
+    monkeypatch.setattr(fake, "load", lambda *given: loaded.append(given[2]) or load(*given))
+    assert run(CLIP, CLIP, CLIP, "--set", "decode.threads=3")[0] == 0
+    assert loaded == [Device("cpu", 0, 3)]

@@ -221,6 +221,8 @@ def test_the_module_is_a_command(call, models):
             "en",
             "--set",
             f"models={models}",
+            "--set",
+            "language.model=many",
         ],
         capture_output=True,
         text=True,

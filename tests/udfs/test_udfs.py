@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ from nightly_fixtures import write_registry
 
 from transcribe import config as configuration
 from transcribe.config import Config
+from transcribe.engines.base import Device
+from transcribe.engines.cache import EngineCache
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import InferenceError
 from transcribe.models.registry import ModelEntry, Registry
@@ -69,8 +73,7 @@ def touchy(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of the fake engine, loaded in 7 seconds."""
     engine = Touchy("cuda:2")
     engine.stats.load_s = 7.0
-    monkeypatch.setattr(worker, "_engines", {})
-    monkeypatch.setattr(worker.engines, "load", lambda *_, **__: engine)
+    monkeypatch.setattr(worker, "_engines", EngineCache(lambda *_: engine))
 
 
 def chunks(*ids: str, n: int = 2, model: str = "fake") -> pd.DataFrame:
@@ -123,16 +126,40 @@ def test_a_model_is_loaded_once_and_its_loading_counted_once(touchy: None, entry
     assert (load_s(first), load_s(second)) == ([7.0], [0.0])
 
 
-def test_other_settings_put_the_former_engines_away(
-    entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("device", "gpu", "expected"),
+    [
+        ("auto", None, Device("cpu", 0, 3)),
+        ("auto", "2", Device("cuda", 2, 3)),
+        ("cuda", "2", Device("cuda", 2, 3)),
+        ("cuda", None, Device("cuda", 0, 3)),
+        ("cpu", "2", Device("cpu", 0, 3)),
+    ],
+)
+def test_the_device_is_the_tasks_gpu_or_what_is_set(
+    device: str, gpu: str | None, expected: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_engines", {})
-    one, other = (configuration.load([], {"decode.beam_size": size}) for size in (1, 2))
-    first, loaded = worker.engine_for(entry, one)
-    assert loaded and worker.engine_for(entry, one) == (first, False)
-    second, loaded = worker.engine_for(entry, other)
-    assert loaded and second is not first
-    assert list(worker._engines.values()) == [second]
+    resources = {"gpu": SimpleNamespace(addresses=[gpu])} if gpu else {}
+    task = SimpleNamespace(resources=lambda: resources, cpus=lambda: 3)
+    monkeypatch.setattr(worker.TaskContext, "get", lambda: task)
+    config = configuration.load([], {"decode.device": device})
+    assert worker.assigned_device(config) == expected
+    one_thread = configuration.load([], {"decode.device": device, "decode.threads": 1})
+    assert worker.assigned_device(one_thread) == replace(expected, threads=1)
+
+
+def test_a_models_own_settings_reach_the_decoder(entry: ModelEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Curious(FakeEngine):
+        def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+            asked.append(options.beam_size)
+            return super().transcribe(chunks, options)
+
+    monkeypatch.setattr(worker, "_engines", EngineCache(lambda *_: Curious("cpu:0")))
+    own = entry.model_copy(update={"decode": {"beam_size": 3}})
+    list(bridge.transcribe({"fake": own}, Config(), Counter())(iter([chunks("a")])))  # type: ignore[arg-type]
+    assert asked[0] == 3
 
 
 def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: ModelEntry) -> None:
@@ -145,7 +172,7 @@ def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: M
 
 
 def test_no_chunks_need_no_engine(monkeypatch: pytest.MonkeyPatch, entry: ModelEntry) -> None:
-    monkeypatch.setattr(worker.engines, "load", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(worker, "_engines", EngineCache(lambda *_: pytest.fail("loaded")))
     empty = chunks()
     stage = bridge.transcribe({"fake": entry}, Config(), Counter())  # type: ignore[arg-type]
     assert list(stage(iter([]))) == [] == list(stage(iter([empty])))

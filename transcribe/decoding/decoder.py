@@ -31,6 +31,8 @@ from transcribe.types import (
 
 PHRASE_TOKENS = 4
 """A phrase of so many tokens may appear once in the last try; that ends any loop."""
+CAREFUL_BEAM = 5
+"""The beam of second tries, if it is not wider already."""
 DOUBTFUL = ("low_logprob", "too_few_words", "missed_speech", "no_words")
 """Reasons that leave a text publishable; all others reject it."""
 LOST = ("loop", "too_many_characters", "too_few_words", "missed_speech")
@@ -80,8 +82,9 @@ class Decoder:
     def __init__(self, engine: Engine, config: Config) -> None:
         self._engine = engine
         self._config = config
-        self._first = DecodeOptions(beam_size=config.decode.beam_size)
-        self._careful = replace(self._first, beam_size=max(5, config.decode.beam_size), full_context=True)
+        decode = config.decode
+        self._first = _options(decode.beam_size, decode.full_context)
+        self._careful = _options(max(CAREFUL_BEAM, decode.beam_size), full_context=True)
 
     def decode(self, jobs: Sequence[Job]) -> list[Decoded]:
         """Results in input order; a chunk that had to be split gives one result a part."""
@@ -104,7 +107,7 @@ class Decoder:
             return False
         if attempt.reason:
             return True
-        if self._config.decode.full_context:
+        if self._first.full_context:
             return False
         return expected_error_rate(attempt.hypothesis) > config.unsure_disagreement
 
@@ -181,6 +184,11 @@ class Decoder:
             suspect.tries.append(attempt)
             suspect.attempts += 1
         return tries
+
+
+def _options(beam_size: int, full_context: bool) -> DecodeOptions:
+    """All that the beam finds is wanted: its candidates tell how sure it is."""
+    return DecodeOptions(beam_size, n_best=beam_size, full_context=full_context)
 
 
 def _select(first: _Try, second: _Try) -> _Try:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from transcribe.errors import ModelError
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where an engine runs, and on how many CPU threads."""
+
+    kind: Literal["cpu", "cuda"] = "cpu"
+    index: int = 0
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.index}"
 
 
 @dataclass
@@ -19,19 +32,36 @@ class EngineStats:
 
 
 class Engine(Protocol):
-    """One loaded model on one device. Not thread-safe; one a Python worker."""
+    """One loaded model on one device. Not thread-safe; a Python worker keeps it in an ``EngineCache``."""
 
     stats: EngineStats
     device: str  # cpu:0, cuda:1, ...
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
-        """One hypothesis a chunk, in the same order; each depends on its own chunk alone.
+        """One hypothesis a chunk, in the same order; each depends on its own chunk and ``options`` alone.
 
         Batching, sorting and padding are the engine's business and must not show in the result.
         An empty sequence gives an empty list. Raises ``InferenceError`` when the model fails.
         """
         ...
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        """Language probabilities a chunk, in the same order. A one-language model names its own."""
+    def close(self) -> None:
+        """Give back all memory. The engine is not used afterwards."""
         ...
+
+
+@runtime_checkable
+class LanguageIdentifier(Protocol):
+    """An engine that can tell languages apart. One whose model knows one language only is none."""
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        """Language probabilities a chunk, in the same order. Raises ``InferenceError``, or ``ModelError``
+        when its weights know one language only."""
+        ...
+
+
+def identifier(engine: Engine) -> LanguageIdentifier:
+    """The engine as one that identifies languages. Raises ``ModelError`` when it cannot."""
+    if not isinstance(engine, LanguageIdentifier):
+        raise ModelError(f"{type(engine).__name__} cannot identify languages: set language.model to another")
+    return engine

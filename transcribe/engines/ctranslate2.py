@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,9 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from transcribe.alignment.words import word_times
-from transcribe.engines.base import EngineStats
+from transcribe.config import Config
+from transcribe.engines.base import Device, EngineStats
+from transcribe.engines.batching import batches
 from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
 from transcribe.errors import InferenceError, ModelError
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
@@ -48,65 +48,58 @@ FEED_GPU = 2
 Features = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class EngineOptions:
-    """Where and how to run; none of it but ``compute_type`` and the context changes results."""
-
-    device: str = "cpu"
-    device_index: int = 0
-    compute_type: str = "int8"
-    threads: int = 1
-    batch_s: float = 240.0
-    context_margin_s: float = 3.0
-    context_step_s: float = 2.5
-    full_context: bool = False
-
-    @property
-    def one_by_one(self) -> bool:
-        """Are chunks of a batch encoded and aligned one at a time? On CPU; decoded they are together."""
-        return self.device == "cpu"
-
-    @property
-    def replicas(self) -> int:
-        """Batches decoded at a time, a thread each, on the same weights."""
-        return self.threads if self.device == "cpu" else 1
+def load(model_dir: Path, config: Config, device: Device) -> CTranslate2Engine:
+    """See ``engines.ENGINES``."""
+    return CTranslate2Engine(model_dir, config, device)
 
 
 class CTranslate2Engine:
-    """One Whisper model in CTranslate2 format. Implements ``engines.base.Engine``."""
+    """One Whisper model in CTranslate2 format: an ``Engine`` and a ``LanguageIdentifier``."""
 
-    def __init__(self, model_dir: Path, options: EngineOptions) -> None:
+    def __init__(self, model_dir: Path, config: Config, device: Device) -> None:
+        """Raises ``ModelError`` when the weights cannot be loaded on the device."""
         started = time.perf_counter()
-        self._options = options
-        if options.device == "cpu":
+        self._batch_s = config.decode.batch_s
+        self._context = config.engines.ctranslate2
+        on_cpu = device.kind == "cpu"
+        self.one_by_one = on_cpu  # encode and align the chunks of a batch one at a time; decode them together
+        self._n_replicas = device.threads if on_cpu else 1  # batches decoded at a time, on the same weights
+        if on_cpu:
             keep_freed_memory()
+        automatic = "int8" if on_cpu else "float16"
         try:
             self._model = ctranslate2.models.Whisper(
                 str(model_dir),
-                device=options.device,
-                device_index=options.device_index,
-                compute_type=options.compute_type,
-                inter_threads=options.replicas,
+                device=device.kind,
+                device_index=device.index,
+                compute_type=automatic
+                if config.decode.compute_type == "auto"
+                else config.decode.compute_type,
+                inter_threads=self._n_replicas,
                 intra_threads=1,
             )
             self._tokens = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(f"{model_dir} cannot be loaded on {options.device}: {error}") from error
+            raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
-        self._pool = ThreadPoolExecutor(options.replicas if options.device == "cpu" else FEED_GPU)
-        self.device = f"{options.device}:{options.device_index}"
+        self._pool = ThreadPoolExecutor(self._n_replicas if on_cpu else FEED_GPU)
+        self.device = str(device)
         self.stats = EngineStats(load_s=time.perf_counter() - started)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self._model.unload_model()
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
         def decode(batch: Sequence[ChunkAudio], parts: list[Any]) -> list[Hypothesis]:
             return self._decode(batch, parts, options)
 
-        return self._run(chunks, options.full_context or self._options.full_context, decode)
+        return self._run(chunks, options.full_context, decode)
 
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
         if not self._model.is_multilingual:
-            return [LanguageScores((("en", 1.0),)) for _ in chunks]
+            raise ModelError("an English-only model cannot tell which language is spoken")
 
         def identify(_: Sequence[ChunkAudio], parts: list[Any]) -> list[LanguageScores]:
             return [
@@ -130,12 +123,10 @@ class CTranslate2Engine:
             return work(batch_chunks, list(self._encode(batch_chunks, length_s)))
 
         results: list[Any] = [None] * len(chunks)
-        batches = list(self._batches(chunks, full_context))
+        plan = list(self._batches(chunks, full_context))
         try:
             with one_blas_thread():
-                for (length_s, indices), of_batch in zip(
-                    batches, self._pool.map(worked, batches), strict=True
-                ):
+                for (length_s, indices), of_batch in zip(plan, self._pool.map(worked, plan), strict=True):
                     for i, result in zip(indices, of_batch, strict=True):
                         results[i] = result
                     self.stats.encoded_s += length_s * len(indices)
@@ -147,25 +138,14 @@ class CTranslate2Engine:
         return results
 
     def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
-        """(encoded length, chunk indices): one length each, at most ``batch_s`` padded seconds.
-
-        On GPU one language each, too, since words of one language at a time can be aligned. Little work is
-        cut smaller, so that every replica gets a share of it.
-        """
-        share = math.ceil(len(chunks) / self._options.replicas)
-        groups: dict[tuple[float, str], list[int]] = defaultdict(list)
-        for i, chunk in enumerate(chunks):
-            language = "" if self._options.one_by_one else chunk.language or ""
-            groups[WINDOW_S if full_context else self._context_s(chunk), language].append(i)
-        for (length_s, _), indices in sorted(groups.items(), reverse=True):
-            n_most = max(1, min(share, int(self._options.batch_s / length_s)))
-            n_batch = math.ceil(len(indices) / math.ceil(len(indices) / n_most))
-            for start in range(0, len(indices), n_batch):
-                yield length_s, indices[start : start + n_batch]
+        """On GPU one language a batch, too, since words of one language at a time can be aligned."""
+        lengths_s = [WINDOW_S if full_context else self._context_s(chunk) for chunk in chunks]
+        languages = ["" if self.one_by_one else chunk.language or "" for chunk in chunks]
+        return batches(lengths_s, languages, self._batch_s, self._n_replicas)
 
     def _context_s(self, chunk: ChunkAudio) -> float:
-        step_s = self._options.context_step_s
-        needed_s = chunk.duration_s + self._options.context_margin_s
+        step_s = self._context.context_step_s
+        needed_s = chunk.duration_s + self._context.context_margin_s
         return min(WINDOW_S, math.ceil(needed_s / step_s) * step_s)
 
     def _encode(self, batch: Sequence[ChunkAudio], length_s: float) -> Iterator[Any]:
@@ -173,7 +153,7 @@ class CTranslate2Engine:
 
         Attention's scores of one chunk take up to 70 MB; four at a time took a fifth longer a chunk.
         """
-        n_part = 1 if self._options.one_by_one else len(batch)
+        n_part = 1 if self.one_by_one else len(batch)
         for start in range(0, len(batch), n_part):
             features = np.stack([self._features(chunk, length_s) for chunk in batch[start : start + n_part]])
             yield self._model.encode(ctranslate2.StorageView.from_array(features))
@@ -198,7 +178,7 @@ class CTranslate2Engine:
             _together(parts),
             [[*tokenizer.sot_sequence, tokenizer.no_timestamps] for tokenizer in of_chunk],
             beam_size=options.beam_size,
-            num_hypotheses=options.beam_size,
+            num_hypotheses=options.n_best,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * parts[0].shape[1] / ENCODED_PER_S)),
             suppress_tokens=_suppressed(of_chunk[0]),
@@ -206,7 +186,7 @@ class CTranslate2Engine:
             return_no_speech_prob=True,
         )
         tokens = [[t for t in result.sequences_ids[0] if t < of_chunk[0].eot] for result in results]
-        words = self._align(batch, parts, tokens) if options.word_timestamps else [()] * len(batch)
+        words = self._align(batch, parts, tokens)
         return [_hypothesis(*found) for found in zip(of_chunk, results, words, strict=True)]
 
     def _align(

@@ -7,20 +7,30 @@ English.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from transcribe.engines.base import EngineStats
+from transcribe.config import Config
+from transcribe.engines.base import Device, EngineStats
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 WORD_S = 0.5
 STRIDE, MODULUS = 7919, 10_007
 
 
+def load(model_dir: Path, config: Config, device: Device) -> FakeEngine:
+    """See ``engines.ENGINES``."""
+    return FakeEngine(str(device))
+
+
 class FakeEngine:
-    """Implements ``engines.base.Engine``."""
+    """Implements ``engines.base.Engine`` and ``LanguageIdentifier``."""
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.stats = EngineStats()
+
+    def close(self) -> None:
+        pass
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
         return [self._hypothesis(chunk) for chunk in chunks]

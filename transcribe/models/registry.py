@@ -1,108 +1,154 @@
-"""Model name → verified files on this machine; stages and routes. The data is ``conf/models.yaml``.
-
-Bytes are trusted by their sha256 alone, so a model's sources (hub, wheels, folder) are interchangeable.
-``python -m transcribe.registry fetch NAME`` prints the local folder.
-"""
+"""Which models there are, and which of them transcribes a recording. The data is ``conf/models/``."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import fcntl
 import hashlib
 import json
-import logging
-import os
-import shutil
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from transcribe.config import LanguageCode
-from transcribe.errors import ConfigError, LanguageError, ModelError
+from transcribe.config import Config, DecodeConfig, LanguageCode
+from transcribe.engines.names import ENGINES
+from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import UNDETERMINED, whisper_code
+from transcribe.models.routes import Route, first_match
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.types import Recording
 
-log = logging.getLogger(__name__)
-
-DEFAULT_PATH = Path(__file__).resolve().parents[2] / "conf" / "models.yaml"
-_MARKER = ".verified.json"  # in a model's folder: size, mtime and sha256 of each file when last hashed
+DEFAULT_PATH = Path(__file__).resolve().parents[2] / "conf" / "models"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+OF_THE_MACHINE = frozenset({"device", "threads"})
+"""Keys of ``decode`` that no model may set."""
 
 
-class ModelEntry(Strict):
-    """Named weights. ``languages``: Whisper's codes, None for all but ``lacks``; ``files``: name → sha256."""
+class Weights(Strict):
+    """Named files of a network. ``files``: name → sha256; ``sources``: tried in order.
 
-    name: str
-    engine: str
+    ``stage``: candidate (runs when named), production (routes may lead to it) or retired (refused).
+    """
+
+    name: Name
     revision: str
-    multilingual: bool
-    languages: list[LanguageCode] | None
-    lacks: list[LanguageCode] = Field(default_factory=list)
     licence: str
-    stage: Literal["production", "candidate", "archived"]
+    stage: Literal["candidate", "production", "retired"]
     files: dict[FileName, Sha256]
     sources: list[Source]
     metrics: dict[str, float] = Field(default_factory=dict)
     notes: str = ""
 
     @model_validator(mode="after")
-    def _members_cover_files(self) -> ModelEntry:
+    def _members_cover_files(self) -> Weights:
         for source in self.sources:
             if isinstance(source, WheelSource) and set(source.members) != set(self.files):
                 raise ValueError(f"members of {source} must name exactly the files {sorted(self.files)}")
+        return self
+
+
+class ModelEntry(Weights):
+    """A model that transcribes. ``languages``: Whisper's codes, None for all but ``lacks``.
+
+    ``multilingual``: it can tell languages apart; ``decode``: its own settings, before the configuration's.
+    """
+
+    engine: str
+    multilingual: bool
+    languages: list[LanguageCode] | None
+    lacks: list[LanguageCode] = Field(default_factory=list)
+    decode: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_exists(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine; known: {', '.join(sorted(ENGINES))}")
+        return engine
+
+    @field_validator("decode")
+    @classmethod
+    def _decode_is_valid(cls, decode: dict[str, Any]) -> dict[str, Any]:
+        if found := OF_THE_MACHINE.intersection(decode):
+            raise ValueError(
+                f"{', '.join(sorted(found))}: the machine's, not the model's; set decode.* instead"
+            )
+        try:
+            settings = DecodeConfig.model_validate(decode)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return {key: getattr(settings, key) for key in decode}
+
+    @model_validator(mode="after")
+    def _one_language_or_several(self) -> ModelEntry:
+        if not self.multilingual and len(self.languages or []) != 1:
+            raise ValueError("a model that is not multilingual has one language")
         return self
 
     def speaks(self, language: str | None) -> bool:
         """Whether it may get audio in ``language``; None: any language may come."""
         return language not in self.lacks and (self.languages is None or language in self.languages)
 
+    @property
+    def version(self) -> str:
+        """Its revision and, if it has any, a hash of its own settings: another one may give other texts."""
+        own = hashlib.sha256(json.dumps(self.decode, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.revision}+{own}" if self.decode else self.revision
 
-class Route(Strict):
-    """Matches when every key that is given equals the recording's."""
+    @property
+    def identity(self) -> str:
+        return f"{self.name}@{self.version}/{self.engine}"
 
-    model: str
-    language: LanguageCode | None = None
-    region: str | None = None
-    service: str | None = None
-
-    def matches(self, language: str | None, region: str | None, service: str | None) -> bool:
-        wanted = ((self.language, language), (self.region, region), (self.service, service))
-        return all(mine is None or mine == theirs for mine, theirs in wanted)
+    def applied_to(self, config: Config) -> Config:
+        """The configuration under which this model decodes: its own ``decode`` settings win."""
+        return config.model_copy(update={"decode": config.decode.model_copy(update=self.decode)})
 
 
 class Registry(Strict):
-    """All models and routes. Built only by ``load``; immutable and picklable."""
+    """All models and routes. Built only by ``load`` and ``of``; immutable and picklable."""
 
     default: str
     routes: list[Route]
-    models: dict[str, ModelEntry]
+    models: dict[Name, ModelEntry]
+
+    @classmethod
+    def of(cls, config: Config) -> Registry:
+        """The registry of a configuration, whose models must be fit for what it wants of them.
+
+        Raises ConfigError naming the key, the value and the remedy.
+        """
+        registry = cls.load(resolve(config.models))
+        if config.model is not None:
+            registry.get(config.model)
+        identifying = registry.get(config.language.model, "language.model")
+        if not identifying.multilingual:
+            raise ConfigError(
+                "language.model", identifying.name, "knows one language only; name a multilingual model"
+            )
+        if not ENGINES[identifying.engine].identifies_languages:
+            raise ConfigError(
+                "language.model",
+                identifying.name,
+                f"the engine {identifying.engine} cannot identify languages",
+            )
+        return registry
 
     @classmethod
     def load(cls, path: str | Path) -> Registry:
-        """The registry in a YAML file. Raises ConfigError naming the key, the value and the remedy."""
+        """The registry in a YAML file, or in all of a folder as if they were one. Raises ConfigError."""
         try:
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-            for name, entry in raw["models"].items():
-                entry.setdefault("name", name)
-            return cls.model_validate(raw)
-        except OSError as error:
-            raise ConfigError("models", str(path), f"cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError("models", str(path), f"not a model registry: {error}") from error
+            return cls.model_validate(_read(Path(path)))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "models"
             value = str(path) if isinstance(first["input"], dict) else first["input"]
-            raise ConfigError(key, value, f"{first['msg']} (in {path})") from error
+            raise ConfigError(
+                key, value, f"{first['msg'].removeprefix('Value error, ')} (in {path})"
+            ) from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Registry:
@@ -113,8 +159,10 @@ class Registry(Strict):
             entry = self.models.get(route.model)
             if entry is None:
                 raise ValueError(f"route to unknown model {route.model!r}; known: {self._known()}")
-            if entry.stage == "archived":
-                raise ValueError(f"route to archived model {route.model!r}")
+            if entry.stage != "production":
+                raise ValueError(
+                    f"route to {entry.stage} model {route.model!r}: only production models are routed to"
+                )
             if not entry.speaks(route.language):
                 raise ValueError(f"{route.model!r} speaks only {entry.languages}: its routes must say so")
         return self
@@ -122,18 +170,23 @@ class Registry(Strict):
     def _known(self) -> str:
         return ", ".join(sorted(self.models))
 
-    def get(self, name: str) -> ModelEntry:
-        """The entry of that name. Raises ConfigError for a name that is not in the registry."""
+    def get(self, name: str, key: str = "model") -> ModelEntry:
+        """The entry of that name, which the setting ``key`` wants run; ConfigError if unknown or retired."""
+        entry = self.find(name, key)
+        if entry.stage == "retired":
+            raise ConfigError(key, name, "is retired; use another model, or change its stage in the registry")
+        return entry
+
+    def find(self, name: str, key: str = "model") -> ModelEntry:
+        """The entry of that name, retired or not; ConfigError if unknown."""
         if name not in self.models:
-            raise ConfigError("model", name, f"not in the registry; use one of: {self._known()}")
+            raise ConfigError(key, name, f"not in the registry; use one of: {self._known()}")
         return self.models[name]
 
     def route(self, language: str | None, region: str | None, service: str | None) -> str:
         """The name of the model for a recording; None where a property is not known."""
-        for route in self.routes:
-            if route.matches(language, region, service):
-                return route.model
-        return self.default
+        route = first_match(self.routes, language, region, service)
+        return route.model if route else self.default
 
     def model_name(self, recording: Recording, language: str | None, override: str | None) -> str:
         """``override`` (the ``model`` setting) if given, else the routes' choice."""
@@ -156,126 +209,49 @@ class Registry(Strict):
         return entry
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """What the registry's files say. A model in two files, or two defaults, is an error; routes follow the
+    files' order by name."""
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise ConfigError("models", str(path), "holds no *.yaml; name the registry's file or folder")
+    whole: dict[str, Any] = {"models": {}}
+    for file in files:
+        for key, value in _content(file).items():
+            if key == "models":
+                _add_models(whole["models"], value, file)
+            elif key in whole:
+                raise ConfigError(key, str(file), f"`{key}` is in another file of the registry, too")
+            else:
+                whole[key] = value
+    return whole
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError("models", str(file), f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("models", str(file), f"not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError("models", str(file), "not a model registry: a mapping with models, default, routes")
+    return content
+
+
+def _add_models(models: dict[str, Any], found: Any, file: Path) -> None:
+    """Entries get their names; they may be aliases of one another, so they are copied."""
+    if not isinstance(found, Mapping) or not all(isinstance(entry, Mapping) for entry in found.values()):
+        raise ConfigError(
+            "models", str(file), "not a model registry: models is a mapping of names to entries"
+        )
+    for name, entry in found.items():
+        if name in models:
+            raise ConfigError(f"models.{name}", str(file), "is in another file of the registry, too")
+        models[name] = {"name": name, **entry}
+
+
 def resolve(path: str) -> Path:
-    """The registry's file: as given, or relative to the checkout when it is not below the working folder."""
+    """The registry: as given, or relative to the checkout when it is not below the working folder."""
     found = Path(path)
     return found if found.is_absolute() or found.exists() else DEFAULT_PATH.parents[1] / found
-
-
-def default_cache_dir() -> Path:
-    """``$TRANSCRIBE_CACHE`` or ``~/.cache/spark-transcribe/models``."""
-    return Path(os.environ.get("TRANSCRIBE_CACHE") or "~/.cache/spark-transcribe/models").expanduser()
-
-
-def fetch(entry: ModelEntry, cache_dir: Path | None = None) -> Path:
-    """The local folder with the model's verified files, fetched if it is not there. Raises ModelError."""
-    return fetch_files(entry.name, entry.files, entry.sources, cache_dir or default_cache_dir())
-
-
-def fetch_files(name: str, files: dict[str, str], sources: Sequence[Source], cache_dir: Path) -> Path:
-    """A folder of the cache that holds ``files`` (name → sha256), from the first source that has them.
-
-    Safe in several processes at once: one fetches, the others wait. Files are hashed once, and again only
-    when their size or mtime has changed; a corrupt cache is fetched anew. Raises ModelError.
-    """
-    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir / f"{name}-{content[:12]}"
-    if _is_verified(folder, files):
-        return folder
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with _locked(cache_dir / f"{folder.name}.lock"):
-            if not _is_verified(folder, files) and _mismatch(folder, files):
-                for abandoned in cache_dir.glob(f"{folder.name}.*/"):  # by a process that was killed
-                    shutil.rmtree(abandoned, ignore_errors=True)
-                _fetch_into(folder, name, files, sources)
-    except OSError as error:
-        raise ModelError(
-            f"{name}: cannot use the cache {cache_dir}: {error}; set TRANSCRIBE_CACHE"
-        ) from error
-    return folder
-
-
-def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequence[Source]) -> None:
-    reasons = []
-    for source in sources:
-        log.info("%s: fetching from %s", what, source)
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
-            fresh = Path(scratch) / "files"
-            fresh.mkdir()
-            try:
-                source.download(list(files), fresh)
-                problem = _mismatch(fresh, files)
-            except Exception as error:  # whatever a hub client, pip or a damaged archive raises: next source
-                problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-            if not problem:
-                if folder.exists():
-                    folder.rename(Path(scratch) / "replaced")
-                fresh.rename(folder)
-                log.info("%s: verified, %.0f s", what, time.monotonic() - started)
-                return
-            log.info("%s: %s", what, problem)
-            reasons.append(f"\n  - {source}: {problem}")
-    raise ModelError(
-        f"no source gave the files of {what!r}:{''.join(reasons)}\n"
-        f"Make one of them reachable, or put {', '.join(files)} into a folder and add "
-        f"'- folder: THAT_FOLDER' to the model's sources in the registry."
-    )
-
-
-def _mismatch(folder: Path, files: dict[str, str]) -> str:
-    """Empty when every file has its sha256 (then marked as verified), else what is wrong."""
-    marks = {}
-    for name, sha256 in files.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        if digest.hexdigest() != sha256:
-            return f"{name} has sha256 {digest.hexdigest()}, the registry says {sha256}"
-        marks[name] = _mark(path, sha256)
-    (folder / _MARKER).write_text(json.dumps(marks))
-    return ""
-
-
-def _is_verified(folder: Path, files: dict[str, str]) -> bool:
-    try:
-        marks = json.loads((folder / _MARKER).read_text())
-        return bool(marks == {name: _mark(folder / name, sha256) for name, sha256 in files.items()})
-    except (OSError, ValueError):
-        return False
-
-
-def _mark(path: Path, sha256: str) -> list[Any]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, sha256]
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # released by the system if the process dies
-        yield
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m transcribe.models.registry", description=__doc__)
-    parser.add_argument("command", choices=["fetch"])
-    parser.add_argument("name", help="a model of the registry")
-    parser.add_argument("--models", default=DEFAULT_PATH, help="the registry file (%(default)s)")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        print(fetch(Registry.load(arguments.models).get(arguments.name)))
-    except (ConfigError, ModelError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

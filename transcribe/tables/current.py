@@ -99,8 +99,7 @@ class Rule:
         """What ``content.settings_hash`` takes beside the configuration."""
         name = self.identifier(recording)
         entry = self._registry.get(name) if name else None
-        identified_by = f"{entry.name}@{entry.revision}/{entry.engine}" if entry else None
-        return identified_by, recording.language, recording.channels
+        return entry.identity if entry else None, recording.language, recording.channels
 
     def _languages_without_model(self, region: str, service: str | None) -> str:
         def has_model(language: str) -> bool:
@@ -133,7 +132,7 @@ class Rule:
         except LanguageError:  # identified as it was before, it would only fail: better this text than none
             return ""
         was = row["model"], row["model_revision"], row["engine"]
-        now = entry.name, entry.revision, entry.engine
+        now = entry.name, entry.version, entry.engine
         if was[0] == now[0]:
             differing = [f"{a[:12]} → {b[:12]}" for a, b in zip(was, now, strict=True) if a != b]
             return f"{was[0]} {', '.join(differing)}" if differing else ""

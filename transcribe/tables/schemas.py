@@ -76,7 +76,11 @@ TRANSCRIPTS = pa.schema(
         _column("utterances", pa.list_(UTTERANCE), "by start; all channels"),
         _column("coverage", COVERAGE, "seconds of speech, summed over channels"),
         _column("model", _TEXT, "name in the registry"),
-        _column("model_revision", _TEXT, "of its weights"),
+        _column(
+            "model_revision",
+            _TEXT,
+            "of its weights; + a hash of the model's own decode settings, if it has any",
+        ),
         _column("engine", _TEXT, "what ran it"),
         _column("fingerprint", _TEXT, "hash of the settings and hints that can change the text"),
         _column("run_id", _TEXT, "of the run that published it"),

@@ -161,10 +161,10 @@ def test_a_new_revision_or_engine_of_its_model_makes_a_transcript_stale(
 ) -> None:
     one = recording("a", language="en")
     transcribe(tables, registry, one)
-    for old, new in (('revision: "1"', 'revision: "2"'), ("engine: fake", "engine: another")):
+    for old, new in (('revision: "1"', 'revision: "2"'), ("engine: fake", "engine: ctranslate2")):
         planned = make(tables, change(registry, old, new, tmp_path), one)
         assert planned.to_do["a"].decision.reason == "model"
-    other = change(registry, "engine: ctranslate2", "engine: another", tmp_path)
+    other = change(registry, "engine: ctranslate2", "engine: fake", tmp_path)
     assert make(tables, other, one).done == ["a"], "another model's engine is none of its business"
 
 

@@ -11,24 +11,25 @@ import pytest
 from core_fixtures import clip, music, recording, silence, texts, write_wav
 from whisper_normalizer.basic import BasicTextNormalizer
 
-from transcribe import engines
 from transcribe.config import load
 from transcribe.decoding.decoder import Decoder, Job
-from transcribe.engines.ctranslate2 import CTranslate2Engine, EngineOptions
-from transcribe.models.registry import DEFAULT_PATH, Registry, fetch
+from transcribe.engines import loading
+from transcribe.engines.base import Device, identifier
+from transcribe.engines.ctranslate2 import CTranslate2Engine
+from transcribe.errors import InferenceError, ModelError
+from transcribe.models.registry import DEFAULT_PATH, Registry
 from transcribe.pipeline import transcribe_recording
 from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, DecodeOptions, Hypothesis, Piece, Segment
 
 pytestmark = pytest.mark.weights
 
 normalize = BasicTextNormalizer()
-GREEDY, BEAM = DecodeOptions(), DecodeOptions(beam_size=5)
+GREEDY, BEAM = DecodeOptions(), DecodeOptions(beam_size=5, n_best=5)
 
 
-def loaded(threads: int = 2, **decode: object) -> CTranslate2Engine:
-    entry = Registry.load(DEFAULT_PATH).get("base")
+def loaded(threads: int = 2, model: str = "base", **decode: object) -> CTranslate2Engine:
     config = load([], {f"decode.{key}": value for key, value in decode.items()})
-    engine = engines.load("ctranslate2", fetch(entry), config, device="cpu", device_index=0, threads=threads)
+    engine = loading.load(Registry.load(DEFAULT_PATH).get(model), config, Device(threads=threads))
     assert isinstance(engine, CTranslate2Engine)
     return engine
 
@@ -96,8 +97,7 @@ def test_a_result_does_not_depend_on_the_number_of_threads(chunks, together, thr
 
 def test_batches_as_a_gpu_takes_them_hear_the_same(engine, chunks, together, monkeypatch):
     """Encoded and aligned as one batch of one language, where word probabilities may differ a little."""
-    monkeypatch.setattr(EngineOptions, "one_by_one", False)
-    assert all(len({chunks[i].language for i in batch}) == 1 for _, batch in engine._batches(chunks, True))
+    monkeypatch.setattr(engine, "one_by_one", False)
     for one, other in zip(engine.transcribe(chunks, BEAM), together, strict=True):
         assert (one.text, one.language) == (other.text, other.language)
         assert [word.text for word in one.words] == [word.text for word in other.words]
@@ -107,22 +107,23 @@ def test_batches_as_a_gpu_takes_them_hear_the_same(engine, chunks, together, mon
         assert np.median(shifts_s) <= 0.05
 
 
-def test_little_work_is_shared_by_all_threads(chunks):
-    engine = loaded(threads=3)
-    alike = [replace(chunks[0], chunk_id=str(n)) for n in range(7)]
-    assert [len(indices) for _, indices in engine._batches(alike, False)] == [3, 3, 1]
+def test_as_many_candidates_as_are_wanted_the_best_first(engine, chunks, together):
+    for chunk, hypothesis in zip(chunks[:3], together, strict=False):
+        assert len(hypothesis.candidates) == 5 and hypothesis.candidates[0].text == hypothesis.text
+        scores = [candidate.avg_logprob for candidate in hypothesis.candidates]
+        assert scores[0] == max(scores) == hypothesis.avg_logprob
+        (few,) = engine.transcribe([chunk], DecodeOptions(beam_size=5, n_best=2))
+        assert len(few.candidates) == 2
 
 
-def test_batches_are_bounded_by_what_is_encoded(chunks):
-    """30 s a chunk with full context, however short it is: memory is taken by what is encoded."""
-    engine = loaded(threads=1, batch_s=90)
-    for full_context in (False, True):
-        batches = list(engine._batches(chunks, full_context))
-        assert sorted(i for _, indices in batches for i in indices) == list(range(len(chunks)))
-        assert all(length_s * len(indices) <= 90 for length_s, indices in batches)
-    assert {length_s for length_s, _ in batches} == {30.0} and len(batches) == -(-len(chunks) // 3)
-    alike = [replace(chunks[0], chunk_id=str(n)) for n in range(4)]
-    assert [len(indices) for _, indices in engine._batches(alike, True)] == [2, 2]  # not 3 and 1
+def test_an_english_model_answers_no_language_question_and_is_gone_when_closed(chunks):
+    engine = loaded(model="tiny.en")
+    with pytest.raises(ModelError, match="English-only"):
+        identifier(engine).identify_language(chunks[:1])
+    assert engine.transcribe(chunks[:1], GREEDY)[0].text
+    engine.close()
+    with pytest.raises(InferenceError):
+        engine.transcribe(chunks[:1], GREEDY)
 
 
 def test_texts_and_scores_do_not_depend_on_their_batch(engine, chunks):

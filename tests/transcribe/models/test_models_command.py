@@ -1,0 +1,71 @@
+"""``python -m transcribe.models``: list, show, fetch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from transcribe.models.__main__ import main
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model in use with its weights in a folder, and a retired one whose weights are gone."""
+    monkeypatch.setenv("TRANSCRIBE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "model.bin").write_bytes(b"weights")
+    common = {
+        **{"engine": "fake", "revision": "7", "licence": "MIT", "multilingual": True, "languages": None},
+        "files": {"model.bin": hashlib.sha256(b"weights").hexdigest()},
+    }
+    here, gone = ({"sources": [{"folder": str(tmp_path / name)}]} for name in ("weights", "gone"))
+    models = {
+        "used": {**common, **here, "stage": "production", "metrics": {"wer_en": 0.04}, "notes": "quick"},
+        "old": {**common, **gone, "stage": "retired"},
+    }
+    routes = [{"region": "eu", "model": "used"}]
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump({"default": "used", "routes": routes, "models": models}))
+    return path
+
+
+def test_list_has_a_line_a_model(registry, capsys):
+    assert main(["--models", str(registry), "list"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["used", "production", "fake", "many", "-", "MIT"] in lines
+    assert ["old", "retired", "fake", "many", "-", "MIT"] in lines and len(lines) == 2
+
+
+def test_show_tells_all_that_is_known(registry, capsys):
+    assert main(["--models", str(registry), "show", "used"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["licence"], shown["metrics"], shown["notes"]) == ("MIT", {"wer_en": 0.04}, "quick")
+    assert shown["routes"] == [{"region": "eu", "model": "used"}, {"else": True, "model": "used"}]
+    assert shown["fetched"] is False
+    assert main(["--models", str(registry), "show", "old"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["routes"] == []
+
+
+def test_fetch_prints_the_folder(registry, capsys):
+    assert main(["--models", str(registry), "fetch", "used"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert (folder / "model.bin").read_bytes() == b"weights"
+    main(["--models", str(registry), "list"])
+    assert "fetched" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("fetch old", "retired"), ("show none", "use one of: old, used")]
+)
+def test_what_cannot_be_done_is_told(registry, capsys, command, words):
+    assert main(["--models", str(registry), *command.split()]) == 2
+    out, message = capsys.readouterr()
+    assert not out and words in message
+
+
+def test_the_shipped_registry_is_the_default(capsys):
+    assert main(["show", "base"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["licence"] == "MIT"

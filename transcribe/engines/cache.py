@@ -1,0 +1,64 @@
+"""Loaded engines of one process, bounded by memory: the least recently used is closed first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transcribe.config import Config
+from transcribe.engines import loading
+from transcribe.engines.base import Device, Engine
+from transcribe.models.cache import size_bytes
+from transcribe.models.registry import ModelEntry
+
+Load = Callable[[ModelEntry, Config, Device], Engine]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    engine: Engine
+    made_of: tuple[str, ...]  # revision and settings
+    n_bytes: int
+
+
+class EngineCache:
+    """One engine a model and device; at most ``engines.max_memory_gb`` of weights, by their size on disk.
+
+    The engine asked for is loaded even if it is larger than that, and is then alone.
+    """
+
+    def __init__(self, load: Load = loading.load) -> None:
+        self._load = load
+        self._loaded: dict[tuple[str, Device], _Loaded] = {}  # the last used is last
+
+    def get(self, entry: ModelEntry, config: Config, device: Device) -> tuple[Engine, bool]:
+        """The engine of a model under these settings, and whether it was loaded just now.
+
+        Room is made before. Raises what ``load`` raises.
+        """
+        own = entry.applied_to(config)
+        made_of = entry.identity, own.decode.model_dump_json(), own.engines.model_dump_json()
+        place = entry.name, device
+        kept = self._loaded.pop(place, None)
+        if kept and kept.made_of != made_of:  # of a former run
+            kept.engine.close()
+            kept = None
+        fresh = kept is None
+        if kept is None:
+            n_bytes = size_bytes(entry)
+            self._make_room(config.engines.max_memory_gb * 1e9 - n_bytes)
+            kept = _Loaded(self._load(entry, config, device), made_of, n_bytes)
+        self._loaded[place] = kept
+        return kept.engine, fresh
+
+    def close(self) -> None:
+        """Close all engines. The cache can be used again."""
+        while self._loaded:
+            self._close_oldest()
+
+    def _make_room(self, left_bytes: float) -> None:
+        while self._loaded and sum(one.n_bytes for one in self._loaded.values()) > left_bytes:
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        self._loaded.pop(next(iter(self._loaded))).engine.close()

@@ -1,0 +1,36 @@
+"""From a model's entry to a loaded engine: weights fetched, device chosen, settings the entry's own."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Literal
+
+from transcribe.config import Config
+from transcribe.engines.base import Device, Engine
+from transcribe.engines.names import ENGINES
+from transcribe.models.cache import fetch
+from transcribe.models.registry import ModelEntry
+
+
+def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
+    """The model of ``entry`` under ``config`` with the entry's own settings; its package is imported now.
+
+    Raises ``ModelError`` when the weights are nowhere, not the right bytes, or cannot be loaded.
+    """
+    module = importlib.import_module(ENGINES[entry.engine].module)
+    model_dir = fetch(entry) if entry.files else Path()
+    engine: Engine = module.load(model_dir, entry.applied_to(config), device)
+    return engine
+
+
+def choose_device(config: Config, n_cores: int, gpu: int | None = None) -> Device:
+    """``decode.device``, where auto takes ``gpu`` (the one assigned, if any) before the CPU.
+
+    ``decode.threads`` CPU threads, else one a core.
+    """
+    asked = config.decode.device
+    kind: Literal["cpu", "cuda"] = (
+        "cuda" if asked == "cuda" or (asked == "auto" and gpu is not None) else "cpu"
+    )
+    return Device(kind, (gpu or 0) if kind == "cuda" else 0, config.decode.threads or n_cores)

@@ -1,0 +1,16 @@
+"""Which engines there are. A new one is a module, a line here and, if it has any, its settings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    module: str  # has load(model_dir: Path, config: Config, device: Device) -> Engine
+    identifies_languages: bool  # with multilingual weights
+
+
+ENGINES = {
+    "ctranslate2": Kind("transcribe.engines.ctranslate2", identifies_languages=True),
+    "fake": Kind("transcribe.engines.fake", identifies_languages=True),
+}

@@ -1,0 +1,66 @@
+"""The models command: ``python -m transcribe.models list | show NAME | fetch NAME``.
+
+``fetch`` prints the folder with the verified files. Exit code 0, or 2 with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+import yaml
+
+from transcribe.config import Config
+from transcribe.errors import ConfigError, ModelError
+from transcribe.models.cache import fetch, is_cached
+from transcribe.models.registry import ModelEntry, Registry, resolve
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m transcribe.models", description="The model registry.")
+    parser.add_argument(
+        "--models", default=Config().models, help="the registry's file or folder (%(default)s)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="all models, a line each")
+    for name, what in (
+        ("show", "all that is known of a model"),
+        ("fetch", "its verified files, on this machine"),
+    ):
+        commands.add_parser(name, help=what).add_argument("name", help="a model of the registry")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        registry = Registry.load(resolve(arguments.models))
+        if arguments.command == "list":
+            print("\n".join(_line(registry, entry) for entry in registry.models.values()))
+        elif arguments.command == "show":
+            print(_described(registry, registry.find(arguments.name, "name")))
+        else:
+            print(fetch(registry.get(arguments.name, "name")))
+    except (ConfigError, ModelError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _line(registry: Registry, entry: ModelEntry) -> str:
+    languages = ",".join(entry.languages) if entry.languages else "many"
+    here = "fetched" if is_cached(entry) else "-"
+    return f"{entry.name:<20} {entry.stage:<10} {entry.engine:<12} {languages:<12} {here:<8} {entry.licence}"
+
+
+def _described(registry: Registry, entry: ModelEntry) -> str:
+    """The entry as the registry says it, and what leads to it."""
+    content = entry.model_dump(mode="json", exclude_defaults=True)
+    routes = [route.model_dump(exclude_none=True) for route in registry.routes if route.model == entry.name]
+    if registry.default == entry.name:
+        routes.append({"model": entry.name, "else": True})
+    return yaml.safe_dump(
+        {**content, "routes": routes, "fetched": is_cached(entry)}, sort_keys=False
+    ).rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

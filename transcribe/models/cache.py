@@ -1,0 +1,142 @@
+"""Verified files of a model on this machine: fetched once, hashed, shared by all its processes.
+
+Bytes are trusted by their sha256 alone, so a model's sources (hub, wheels, package, folder) are
+interchangeable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from transcribe.errors import ModelError
+from transcribe.models.registry import Weights
+from transcribe.models.sources import Source
+
+log = logging.getLogger(__name__)
+
+_MARKER = ".verified.json"  # in a model's folder: size, mtime and sha256 of each file when last hashed
+
+
+def default_cache_dir() -> Path:
+    """``$TRANSCRIBE_CACHE`` or ``~/.cache/spark-transcribe/models``."""
+    return Path(os.environ.get("TRANSCRIBE_CACHE") or "~/.cache/spark-transcribe/models").expanduser()
+
+
+def fetch(entry: Weights, cache_dir: Path | None = None) -> Path:
+    """The local folder with the model's verified files, fetched if it is not there. Raises ModelError."""
+    return fetch_files(entry.name, entry.files, entry.sources, cache_dir or default_cache_dir())
+
+
+def size_bytes(entry: Weights) -> int:
+    """Of the model's files, fetched if they are not there. Raises ModelError."""
+    return sum((fetch(entry) / name).stat().st_size for name in entry.files)
+
+
+def is_cached(entry: Weights, cache_dir: Path | None = None) -> bool:
+    """Are the model's verified files on this machine?"""
+    return _is_verified(_folder(entry.name, entry.files, cache_dir or default_cache_dir()), entry.files)
+
+
+def _folder(name: str, files: dict[str, str], cache_dir: Path) -> Path:
+    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    return cache_dir / f"{name}-{content[:12]}"
+
+
+def fetch_files(name: str, files: dict[str, str], sources: Sequence[Source], cache_dir: Path) -> Path:
+    """A folder of the cache that holds ``files`` (name → sha256), from the first source that has them.
+
+    Safe in several processes at once: one fetches, the others wait. Files are hashed once, and again only
+    when their size or mtime has changed; a corrupt cache is fetched anew. Raises ModelError.
+    """
+    folder = _folder(name, files, cache_dir)
+    if _is_verified(folder, files):
+        return folder
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with _locked(cache_dir / f"{folder.name}.lock"):
+            if not _is_verified(folder, files) and _mismatch(folder, files):
+                for abandoned in cache_dir.glob(f"{folder.name}.*/"):  # by a process that was killed
+                    shutil.rmtree(abandoned, ignore_errors=True)
+                _fetch_into(folder, name, files, sources)
+    except OSError as error:
+        raise ModelError(
+            f"{name}: cannot use the cache {cache_dir}: {error}; set TRANSCRIBE_CACHE"
+        ) from error
+    return folder
+
+
+def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequence[Source]) -> None:
+    reasons = []
+    for source in sources:
+        log.info("%s: fetching from %s", what, source)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
+            fresh = Path(scratch) / "files"
+            fresh.mkdir()
+            try:
+                source.download(list(files), fresh)
+                problem = _mismatch(fresh, files)
+            except Exception as error:  # whatever a hub client, pip or a damaged archive raises: next source
+                problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+            if not problem:
+                if folder.exists():
+                    folder.rename(Path(scratch) / "replaced")
+                fresh.rename(folder)
+                log.info("%s: verified, %.0f s", what, time.monotonic() - started)
+                return
+            log.info("%s: %s", what, problem)
+            reasons.append(f"\n  - {source}: {problem}")
+    raise ModelError(
+        f"no source gave the files of {what!r}:{''.join(reasons)}\n"
+        f"Make one of them reachable, or put {', '.join(files)} into a folder and add "
+        f"'- folder: THAT_FOLDER' to the model's sources in the registry."
+    )
+
+
+def _mismatch(folder: Path, files: dict[str, str]) -> str:
+    """Empty when every file has its sha256 (then marked as verified), else what is wrong."""
+    marks = {}
+    for name, sha256 in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        if digest.hexdigest() != sha256:
+            return f"{name} has sha256 {digest.hexdigest()}, the registry says {sha256}"
+        marks[name] = _mark(path, sha256)
+    (folder / _MARKER).write_text(json.dumps(marks))
+    return ""
+
+
+def _is_verified(folder: Path, files: dict[str, str]) -> bool:
+    try:
+        marks = json.loads((folder / _MARKER).read_text())
+        return bool(marks == {name: _mark(folder / name, sha256) for name, sha256 in files.items()})
+    except (OSError, ValueError):
+        return False
+
+
+def _mark(path: Path, sha256: str) -> list[Any]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, sha256]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # released by the system if the process dies
+        yield
