@@ -129,8 +129,14 @@ def test_a_new_danish_model_redoes_danish_rows_only() -> None:
 
 def test_another_engine_of_the_same_model_is_another_model() -> None:
     one = recording(language="en")
-    decision = decide(one, row(one, "en", registry()), registry(base={"engine": "seq2seq"}))
-    assert decision == Decision("transcribe", "model", "base ctranslate2 → seq2seq")
+    decision = decide(one, row(one, "en", registry()), registry(base={"engine": "fake"}))
+    assert decision == Decision("transcribe", "model", "base ctranslate2 → fake")
+
+
+def test_a_models_own_settings_are_part_of_its_revision() -> None:
+    one = recording(language="en")
+    decision = decide(one, row(one, "en", registry()), registry(base={"decode": {"beam_size": 2}}))
+    assert (decision.action, decision.reason) == ("transcribe", "model")
 
 
 def test_the_identifying_model_counts_where_there_is_no_usable_hint() -> None:
