@@ -154,7 +154,7 @@ class EnginesConfig(_Section):
 class GuardsConfig(_Section):
     max_compression_ratio: float = Field(default=2.4, gt=1, description="above: a loop")
     min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
-    max_no_speech_prob: float = Field(default=0.6, gt=0, le=1, description="with a low logprob: no speech")
+    max_no_speech_prob: float = Field(default=0.2, gt=0, le=1, description="with a low logprob: no speech")
     max_chars_per_s: float = Field(
         default=30.0,
         gt=0,
