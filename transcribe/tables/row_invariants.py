@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 from urllib.parse import unquote
 
-from transcribe.errors import StorageError
-from transcribe.storage.files import stat
-from transcribe.storage.s3 import S3Options
+Row = dict[str, Any]
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 VERDICT = re.compile(r"ok|(repaired|doubtful|rejected):.+", re.DOTALL)
 
 
-def times_inside(row: dict) -> Iterator[str]:
+def times_inside(row: Row) -> Iterator[str]:
     for what, interval in _intervals(row):
         if not 0 <= interval["start_s"] <= interval["end_s"] <= row["duration_s"]:
             yield f"{what} {_span(interval)} in a recording of {row['duration_s']} s"
 
 
-def times_rounded(row: dict) -> Iterator[str]:
+def times_rounded(row: Row) -> Iterator[str]:
     for what, interval in _intervals(row):
         if any(round(interval[side], 3) != interval[side] for side in ("start_s", "end_s")):
             yield f"{what} {_span(interval)}"
 
 
-def words_in_order(row: dict) -> Iterator[str]:
+def words_in_order(row: Row) -> Iterator[str]:
     for utterance in row["utterances"]:
         words = utterance["words"]
         for before, after in pairwise(words):
@@ -39,7 +38,7 @@ def words_in_order(row: dict) -> Iterator[str]:
                 yield f"word {_span(word)} {word['text']!r} outside its utterance {_span(utterance)}"
 
 
-def utterances_in_order(row: dict) -> Iterator[str]:
+def utterances_in_order(row: Row) -> Iterator[str]:
     for before, after in pairwise(row["utterances"]):
         if after["start_s"] < before["start_s"]:
             yield f"utterance {_span(after)} after {_span(before)}"
@@ -50,13 +49,13 @@ def utterances_in_order(row: dict) -> Iterator[str]:
                 yield f"channel {channel}: utterance {_span(after)} ends before {_span(before)}"
 
 
-def channels_exist(row: dict) -> Iterator[str]:
+def channels_exist(row: Row) -> Iterator[str]:
     for what, one in [("utterance", u) for u in row["utterances"]] + [("dropped", d) for d in _dropped(row)]:
         if not 0 <= one["channel"] < row["n_channels"]:
             yield f"{what} {_span(one)} on channel {one['channel']} of {row['n_channels']}"
 
 
-def coverage_adds_up(row: dict) -> Iterator[str]:
+def coverage_adds_up(row: Row) -> Iterator[str]:
     coverage = row["coverage"]
     dropped_s = sum(one["end_s"] - one["start_s"] for one in _dropped(row))
     gap_s = coverage["speech_s"] - coverage["covered_s"] - dropped_s
@@ -67,7 +66,7 @@ def coverage_adds_up(row: dict) -> Iterator[str]:
         )
 
 
-def coverage_plausible(row: dict) -> Iterator[str]:
+def coverage_plausible(row: Row) -> Iterator[str]:
     coverage = row["coverage"]
     available_s = row["n_channels"] * row["duration_s"] + COVERAGE_TOLERANCE_S
     for key in ("speech_s", "sent_s", "covered_s"):
@@ -77,32 +76,25 @@ def coverage_plausible(row: dict) -> Iterator[str]:
         yield f"covered {coverage['covered_s']} s, but sent only {coverage['sent_s']} s"
 
 
-def dropped_explained(row: dict) -> Iterator[str]:
+def dropped_explained(row: Row) -> Iterator[str]:
     for one in _dropped(row):
         if not one["reason"]:
             yield f"dropped {_span(one)} without a reason"
 
 
-def text_is_utterances(row: dict) -> Iterator[str]:
+def text_is_utterances(row: Row) -> Iterator[str]:
     wanted = " ".join(u["text"] for u in row["utterances"] if not u["verdict"].startswith("rejected"))
     if row["text"] != wanted:
         yield f"text {row['text'][:60]!r}, utterances {wanted[:60]!r}"
 
 
-def verdicts_known(row: dict) -> Iterator[str]:
+def verdicts_known(row: Row) -> Iterator[str]:
     for utterance in row["utterances"]:
         if not VERDICT.fullmatch(utterance["verdict"]):
             yield f"verdict {utterance['verdict']!r}"
 
 
-def source_there(row: dict) -> Iterator[str]:
-    try:
-        stat(row["uri"], S3Options())
-    except StorageError as error:
-        yield str(error)
-
-
-CHECKS: dict[str, Callable[[dict], Iterator[str]]] = {
+CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
     "0 ≤ start ≤ end ≤ duration": times_inside,
     "times have three decimals": times_rounded,
     "words in order, inside their utterance": words_in_order,
@@ -113,7 +105,6 @@ CHECKS: dict[str, Callable[[dict], Iterator[str]]] = {
     "coverage: dropped with a reason": dropped_explained,
     "text is its believable utterances": text_is_utterances,
     "verdicts are known": verdicts_known,
-    "source is still there": source_there,
 }
 
 
@@ -136,16 +127,17 @@ def partition_values(path: str) -> dict[str, str | None]:
     return {key: None if value == HIVE_NULL else unquote(value) for key, _, value in folders}
 
 
-def _intervals(row: dict) -> Iterator[tuple[str, dict]]:
+def _intervals(row: Row) -> Iterator[tuple[str, Row]]:
     for utterance in row["utterances"]:
         yield "utterance", utterance
         yield from (("word", word) for word in utterance["words"])
     yield from (("dropped", one) for one in _dropped(row))
 
 
-def _dropped(row: dict) -> list[dict]:
-    return row["coverage"]["dropped"]
+def _dropped(row: Row) -> list[Row]:
+    dropped: list[Row] = row["coverage"]["dropped"]
+    return dropped
 
 
-def _span(interval: dict) -> str:
+def _span(interval: Row) -> str:
     return f"{interval['start_s']}–{interval['end_s']} s"
