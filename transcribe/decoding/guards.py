@@ -1,9 +1,9 @@
 """Is a hypothesis believable? Whisper's failures are loud; these are the sounds they make.
 
 Thresholds follow openai/whisper (``compression_ratio_threshold``, ``logprob_threshold``), but for that of no
-speech: where the text is unsure, a fifth is enough. Of some 120 sounds of animals, machines and music, Whisper
-base gave words to 17; at openai's 0.6 those of 9 were published, and no utterance of 65 minutes of speech in 20
-languages lies between. Character rate and coverage by words are ours.
+speech: where the text is unsure, a fifth is enough. Of some 120 sounds of animals, machines and music,
+Whisper base gave words to 17; at openai's 0.6 those of 9 were published, and no utterance of 65 minutes of
+speech in 20 languages lies between. Character rate and coverage by words are ours.
 """
 
 from __future__ import annotations
