@@ -28,7 +28,7 @@ from transcribe.errors import PublishError
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import log, publication
 from transcribe.tables.log import LiveFile, live_files, publish_errors
-from transcribe.tables.parquet import STATISTICS, WrittenFile, table_filesystem, write_file
+from transcribe.tables.parquet import WrittenFile, table_filesystem, write_file
 
 MAX_ATTEMPTS = 20
 """Tries of one commit; each win of another writer costs one."""
@@ -190,13 +190,6 @@ class KeyedTable:
         return pa.schema([field for field in fields if field.name not in table.metadata().partition_columns])
 
     def _created(self) -> DeltaTable:
-        statistics = [
-            name for name in STATISTICS if name in self.schema.names and name not in self.partition_by
-        ]
-        configuration = {
-            "delta.setTransactionRetentionDuration": MARK_RETENTION,
-            "delta.dataSkippingStatsColumns": ",".join(statistics),  # for other writers
-        }
         return DeltaTable.create(
             self.uri,
             self.schema,
@@ -204,7 +197,7 @@ class KeyedTable:
             partition_by=self.partition_by,
             name=self.uri.rpartition("/")[2],
             description=self.description,
-            configuration={name: value for name, value in configuration.items() if value},
+            configuration={"delta.setTransactionRetentionDuration": MARK_RETENTION},
             storage_options=log.storage_options(self.uri, self.s3),
         )
 

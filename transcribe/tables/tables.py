@@ -16,6 +16,7 @@ from transcribe.errors import ConfigError, StorageError
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
+from transcribe.tables.changes import Changes, changes_since
 from transcribe.tables.compact import compact
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
@@ -106,6 +107,13 @@ class Tables:
         last = sorted(timed, key=lambda run: run["started_at"])[-N_PAST_RUNS:]
         wall_s = sum(run["wall_s"] for run in last)
         return (sum(run["audio_s"] for run in last) / wall_s if wall_s else 0.0), len(last)
+
+    def changes_since(self, since: int | datetime | None) -> Changes:
+        """Which transcripts were published or removed since a version or a ``published_at``; None: all.
+
+        See ``changes.changes_since``.
+        """
+        return changes_since(self.transcripts, since)
 
     def remove_transcripts(self, ids: Collection[str]) -> bool:
         """Takes the recordings' rows out in one commit; False if there are none."""

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 from botocore.paginate import Paginator
-from tables_fixtures import ODD_REGIONS, duckdb_connection, failure, publish, texts, transcript, write
+from tables_fixtures import (
+    ODD_REGIONS,
+    duckdb_connection,
+    failure,
+    publish,
+    texts,
+    transcript,
+    unstamped,
+    write,
+)
 
 from jobs.spark.read import read_table, spark_schema
 from transcribe.errors import PublishError, StorageError
@@ -153,9 +162,8 @@ def test_waves_are_published_once_and_replace_across_partitions(tables: Tables) 
     rows = [transcript(str(index), region=odd) for index, odd in enumerate(ODD_REGIONS)]
     assert publish(tables, 0, rows)
     assert not publish(tables, 0, rows)
-    assert tables.transcripts.rows(TRANSCRIPTS.names).sort_by("recording_id").to_pylist() == sorted(
-        rows, key=lambda row: row["recording_id"]
-    )
+    published = tables.transcripts.rows(TRANSCRIPTS.names).sort_by("recording_id").to_pylist()
+    assert unstamped(published) == sorted(rows, key=lambda row: row["recording_id"])
     version = tables.transcripts.open().version()
     moved = [transcript(str(index), language="fr", text="new") for index in range(3)]
     write(tables, [transcript("orphan")])
@@ -163,8 +171,14 @@ def test_waves_are_published_once_and_replace_across_partitions(tables: Tables) 
     assert tables.transcripts.open().version() == version + 1
     expected = [(row["recording_id"], "hello") for row in rows[3:]] + [(str(i), "new") for i in range(3)]
     assert texts(tables) == sorted(expected)
+    moment = published[0]["published_at"]
+    changes = tables.changes_since(version)
+    assert (changes.published, changes.removed) == (["0", "1", "2"], [])
+    assert changes == tables.changes_since(moment)
     tables.maintain(retention_h=0)
     assert texts(tables) == sorted(expected)
+    with pytest.raises(PublishError, match="take all rows once"):
+        tables.changes_since(version)
 
 
 def test_failures_and_runs_are_recorded(tables: Tables) -> None:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from tables_fixtures import transcript
+
+from transcribe.tables.rows import Provenance, from_row, to_row
+from transcribe.tables.schemas import TRANSCRIPTS
+from transcribe.types import Coverage, Dropped, Recording, Transcript, Utterance, Word
+
+MADE = Provenance("base", "r1", "fake", "f", "run", datetime(2026, 2, 1, tzinfo=timezone.utc))
+
+
+def a_transcript(language: str, source: Any, hint: str | None, said: bool = True) -> Transcript:
+    words = (Word("hello", 0.1, 0.5, 0.9), Word("Welt。", 0.5, 0.75, 0.123))
+    utterance = Utterance(
+        0.1, 0.75, 1, "channel_1", "en", "hello Welt。", -0.1, 0.01, 1.5, "repaired:loop", words
+    )
+    dropped = (Dropped(1, 1.0, 1.5, "no_words"),)
+    return Transcript(
+        recording=Recording("id", "s3://bucket/key", "3-4", "eu", "2026-01-31", hint, "calls"),
+        duration_s=2.125,
+        n_channels=2,
+        language=language,
+        language_prob=0.0 if source == "fallback" else 1.0,
+        language_source=source,
+        text="hello Welt。" if said else "",
+        utterances=(utterance, utterance) if said else (),
+        coverage=Coverage(1.5, 1.5, 0.75, dropped) if said else Coverage(),
+    )
+
+
+CASES = [
+    a_transcript("en", "hint", "en"),
+    a_transcript("en", "vote", None),
+    a_transcript("und", "fallback", None, said=False),
+]
+
+
+@pytest.mark.parametrize("transcript", CASES, ids=lambda case: case.language_source)
+def test_a_transcript_comes_back_from_its_row(transcript: Transcript) -> None:
+    row = to_row(transcript, MADE)
+    (stored,) = pa.Table.from_pylist([row], schema=TRANSCRIPTS).to_pylist()
+    assert from_row(stored) == transcript
+
+
+def test_a_row_has_every_column_but_what_the_commit_sets() -> None:
+    row = to_row(CASES[0], MADE)
+    assert set(row) == set(TRANSCRIPTS.names) - {"published_at"}
+    assert {name: row[name] for name in vars(MADE)} == vars(MADE)
+
+
+@pytest.mark.parametrize(
+    ("language", "prob", "source"), [("en", 1.0, "hint"), ("en", 0.99, "vote"), ("und", 0.0, "fallback")]
+)
+def test_a_row_of_version_1_tells_by_its_probability_who_decided(
+    language: str, prob: float, source: str
+) -> None:
+    columns = {"language": language, "language_prob": prob, "language_source": None}
+    read = from_row(transcript("a", **columns))
+    assert read.language_source == source
+    assert read.recording.language == (language if source == "hint" else None)
