@@ -122,6 +122,7 @@ BREAKS: list[tuple[str, str, Break]] = [
         "nothing is null but the service",
         lambda r: _set(r, "utterances", 0, "words", to=None),
     ),
+    ("no commit's time", "nothing is null but the service", lambda r: r.update(published_at=None)),
     ("empty language is null in Delta", "nothing is null but the service", lambda r: r.update(language="")),
 ]
 
@@ -133,6 +134,11 @@ def test_broken_row_is_named(tmp_path: Path, source: Path, check: str, change: B
     found = failing(publish(tmp_path / "out", [sound_row(source, "sound"), row]))
     assert check in found
     assert all(offender.startswith("call: ") for offender in found[check])
+
+
+def test_a_row_of_version_1_may_lack_what_came_later(tmp_path: Path, source: Path) -> None:
+    old = sound_row(source) | {"schema_version": 1, "published_at": None, "language_source": None}
+    assert failing(publish(tmp_path / "out", [old])) == {}
 
 
 def test_two_rows_of_one_recording(tmp_path: Path, source: Path) -> None:

@@ -12,6 +12,7 @@ Row = dict[str, Any]
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+SINCE_VERSION_2 = ("language_source", "published_at")
 VERDICT = re.compile(r"ok|(repaired|doubtful|rejected):.+", re.DOTALL)
 
 
@@ -109,12 +110,13 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
 
 
 def nulls(value: object, where: str = "row") -> Iterator[str]:
-    """Paths of the nulls in a row, however deep, service apart."""
+    """Paths of the nulls in a row, however deep, apart from the service and what its version lacks."""
     if value is None:
         yield where
     elif isinstance(value, dict):
+        optional = {"service", *(SINCE_VERSION_2 if value.get("schema_version") == 1 else ())}
         for key, inner in value.items():
-            if key != "service":
+            if key not in optional:
                 yield from nulls(inner, f"{where}.{key}")
     elif isinstance(value, list):
         for i, inner in enumerate(value):
