@@ -29,6 +29,7 @@ from transcribe.models.cache import fetch
 from transcribe.models.registry import DEFAULT_PATH, Registry
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.delta import dataset
+from transcribe.verdicts import Status
 
 GROUPS: dict[str, Callable[[Reference], bool]] = {
     "over all": lambda reference: not reference.loose,
@@ -71,7 +72,7 @@ def published(output: str, references: list[Reference]) -> System:
             (word["start_s"], word["end_s"], word["text"])
             for utterance in row["utterances"]
             for word in utterance["words"]
-            if not utterance["verdict"].startswith("rejected")
+            if Status.of(utterance["verdict"]) is not Status.REJECTED
         )
         answers[file] = Answer(row["text"], words, row["duration_s"])
         run_ids.add(row["run_id"])

@@ -34,7 +34,8 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"types", "escape"},
+    {"verdicts", "escape"},
+    {"types"},
     {"errors", "clock", "payload"},
     {"languages", "layers", "config"},
     {"engines.names"},

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from transcribe.verdicts import Status, Verdict
+
 SAMPLE_RATE = 16_000
 """Samples a second of all audio after decoding."""
 
@@ -134,25 +136,6 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Is a hypothesis believable, and why not.
-
-    ``ok``; ``repaired``: doubted at first (for the reason), fine when decoded again; ``doubtful``:
-    still uncertain, published; ``rejected``: still unbelievable, kept but left out of the text.
-    """
-
-    status: str
-    reason: str = ""
-
-    @property
-    def believable(self) -> bool:
-        return self.status != "rejected"
-
-    def __str__(self) -> str:
-        return f"{self.status}:{self.reason}" if self.reason else self.status
-
-
-@dataclass(frozen=True)
 class Decoded:
     """A chunk with its accepted (or best rejected) hypothesis and how that came about."""
 
@@ -185,8 +168,13 @@ class Utterance:
     avg_logprob: float
     no_speech_prob: float | None  # None: the model does not tell
     compression_ratio: float  # of its chunk's text; > 2.4 usually means a loop
-    verdict: str  # str(Verdict) of the chunk it came from
+    verdict: str  # str(Verdict), of the chunk it came from
     words: tuple[Word, ...]
+
+    @property
+    def published(self) -> bool:
+        """Is it part of the transcript's text?"""
+        return Status.of(self.verdict) is not Status.REJECTED
 
 
 @dataclass(frozen=True)

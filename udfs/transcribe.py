@@ -126,7 +126,7 @@ def _decode(jobs: list[Job], engine: Engine, config: Config) -> pd.DataFrame:
 
 
 def _decoded_row(decoded: Decoded) -> tuple[Any, ...]:
-    return decoded.chunk.recording_id, "decoded", decoded.verdict.status, dump(decoded)
+    return decoded.chunk.recording_id, "decoded", decoded.verdict.status.value, dump(decoded)
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

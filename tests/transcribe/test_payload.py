@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcribe.payload import dump, parse
-from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Segmentation, Verdict
+from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Segmentation
+from transcribe.verdicts import Status, Verdict
 
 st.register_type_strategy(float, st.floats(allow_nan=False))  # NaN equals nothing
 
@@ -30,5 +31,5 @@ def test_a_score_that_is_no_number_stays_none():
 
 def test_kinds_are_checked():
     with pytest.raises(ValueError, match="recording_id"):
-        parse(Recording, dump(Verdict("ok")))
+        parse(Recording, dump(Verdict(Status.OK)))
     assert parse(Recording, dump(recording("fr"))).language == "fr"

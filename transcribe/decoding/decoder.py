@@ -26,18 +26,13 @@ from transcribe.types import (
     Decoded,
     DecodeOptions,
     Hypothesis,
-    Verdict,
 )
+from transcribe.verdicts import Doubt, Status, Verdict
 
 PHRASE_TOKENS = 4
 """A phrase of so many tokens may appear once in the last try; that ends any loop."""
 CAREFUL_BEAM = 5
 """The beam of second tries, if it is not wider already."""
-DOUBTFUL = ("low_logprob", "too_few_words", "missed_speech", "no_words")
-"""Reasons that leave a text publishable; all others reject it."""
-LOST = ("loop", "too_many_characters", "too_few_words", "missed_speech")
-"""Reasons to decode in parts at once: with full context the decoder mostly loses its way at the same place,
-and a context of 30 s costs more than all the parts."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,11 @@ class Job:
 @dataclass(frozen=True)
 class _Try:
     hypothesis: Hypothesis
-    reason: str  # of doubt; "" when believable
+    doubt: Doubt | None
+
+    @property
+    def is_lost(self) -> bool:
+        return self.doubt is not None and self.doubt.lost
 
 
 @dataclass
@@ -105,7 +104,7 @@ class Decoder:
         config = self._config.guards
         if not config.repair:
             return False
-        if attempt.reason:
+        if attempt.doubt:
             return True
         if self._first.full_context:
             return False
@@ -120,7 +119,7 @@ class Decoder:
 
     def _repair(self, suspects: Sequence[_Suspect]) -> None:
         """Each step takes those that the steps before have not settled; the last settles all."""
-        self._in_parts([s for s in suspects if s.first.reason in LOST], self._first)
+        self._in_parts([s for s in suspects if s.first.is_lost], self._first)
         self._with_full_context([s for s in suspects if not s.results])
         self._in_parts([s for s in suspects if not s.results], self._careful)
         self._without_repeats([s for s in suspects if not s.results])
@@ -130,7 +129,7 @@ class Decoder:
         heard = self._heard_in_parts([suspect.job for suspect in suspects], options)
         for suspect, parts in zip(suspects, heard, strict=True):
             suspect.attempts += bool(parts)
-            if parts and not any(t.reason for _, t in parts):
+            if parts and not any(t.doubt for _, t in parts):
                 suspect.results = [
                     _decoded(part.chunk, t, suspect.first, suspect.attempts) for part, t in parts
                 ]
@@ -146,7 +145,7 @@ class Decoder:
         if not flat:
             return [[] for _ in jobs]
         tries = self._tries(flat, options)
-        lost = [i for i, attempt in enumerate(tries) if attempt.reason in LOST]
+        lost = [i for i, attempt in enumerate(tries) if attempt.is_lost]
         deeper = dict(zip(lost, self._heard_in_parts([flat[i] for i in lost], options), strict=True))
         heard = iter([deeper.get(i) or [(flat[i], attempt)] for i, attempt in enumerate(tries)])
         return [[pair for _ in of_one for pair in next(heard)] for of_one in parts]
@@ -161,13 +160,13 @@ class Decoder:
         """Settles the unsure, what becomes believable, and noise: a surer tone is no proof of speech."""
         for suspect, second in zip(suspects, self._tries_of(suspects, self._careful), strict=True):
             first = suspect.first
-            if not first.reason:
+            if not first.doubt:
                 suspect.settle(_select(first, second))
-            elif first.reason == "no_speech" and guards.hears_no_speech(
+            elif first.doubt is Doubt.NO_SPEECH and guards.hears_no_speech(
                 second.hypothesis, self._config.guards
             ):
                 suspect.settle(first)
-            elif not second.reason:
+            elif not second.doubt:
                 suspect.settle(second)
 
     def _without_repeats(self, suspects: Sequence[_Suspect]) -> None:
@@ -193,23 +192,25 @@ def _options(beam_size: int, full_context: bool) -> DecodeOptions:
 
 def _select(first: _Try, second: _Try) -> _Try:
     """Of a believable try and another: the one whose text the candidates of both support."""
-    if second.reason or select(first.hypothesis, second.hypothesis) is first.hypothesis:
+    if second.doubt or select(first.hypothesis, second.hypothesis) is first.hypothesis:
         return first
     return second
 
 
 def _badness(attempt: _Try) -> tuple[int, float]:
     """Believable, then doubtful text, then no text, then what must be rejected; surest first."""
-    if attempt.reason in DOUBTFUL:
-        rank = 2 if attempt.reason == "no_words" else 1
+    if attempt.doubt is None:
+        rank = 0
+    elif attempt.doubt.publishable:
+        rank = 2 if attempt.doubt is Doubt.NO_WORDS else 1
     else:
-        rank = 3 if attempt.reason else 0
+        rank = 3
     return rank, -attempt.hypothesis.avg_logprob
 
 
 def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
-    if not chosen.reason:
-        verdict = Verdict("repaired", first.reason) if first.reason else Verdict("ok")
+    if chosen.doubt is None:
+        verdict = Verdict(Status.REPAIRED, first.doubt) if first.doubt else Verdict(Status.OK)
     else:
-        verdict = Verdict("doubtful" if chosen.reason in DOUBTFUL else "rejected", chosen.reason)
+        verdict = Verdict(Status.DOUBTFUL if chosen.doubt.publishable else Status.REJECTED, chosen.doubt)
     return Decoded(chunk, replace(chosen.hypothesis, candidates=()), verdict, attempts)

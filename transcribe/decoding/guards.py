@@ -13,6 +13,7 @@ import zlib
 
 from transcribe.config import GuardsConfig
 from transcribe.types import Chunk, Hypothesis
+from transcribe.verdicts import Doubt
 
 MAX_REPEATS = 5
 """Nobody says a phrase more often in a row."""
@@ -28,27 +29,27 @@ def compression_ratio(text: str) -> float:
     return round(len(data) / len(zlib.compress(data)), 3) if data else 1.0
 
 
-def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> str:
-    """Why the hypothesis for ``chunk`` is not to be believed; "" when it is.
+def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> Doubt | None:
+    """Why the hypothesis for ``chunk`` is not to be believed; None when it is.
 
     Empty text over speech is doubted as ``no_words``.
     """
     if not hypothesis.text:
-        return "no_words"
+        return Doubt.NO_WORDS
     if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
-        return "no_score"
+        return Doubt.NO_SCORE
     looped = longest_repeat(hypothesis.text) > MAX_REPEATS
     if compression_ratio(hypothesis.text) > config.max_compression_ratio or looped:
-        return "loop"
+        return Doubt.LOOP
     if _is_hurried(hypothesis, chunk.duration_s, config):
-        return "too_many_characters"
+        return Doubt.TOO_MANY_CHARACTERS
     if hypothesis.avg_logprob < config.min_avg_logprob:
-        return "no_speech" if hears_no_speech(hypothesis, config) else "low_logprob"
+        return Doubt.NO_SPEECH if hears_no_speech(hypothesis, config) else Doubt.LOW_LOGPROB
     if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
-        return "too_few_words"
+        return Doubt.TOO_FEW_WORDS
     if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
-        return "missed_speech"
-    return ""
+        return Doubt.MISSED_SPEECH
+    return None
 
 
 def _is_hurried(hypothesis: Hypothesis, duration_s: float, config: GuardsConfig) -> bool:

@@ -14,7 +14,7 @@ def render(transcript: Transcript, format: str) -> str:
     """One of ``FORMATS``. Rejected utterances are only in the JSON."""
     if format == "json":
         return json.dumps(asdict(transcript), ensure_ascii=False)
-    utterances = [u for u in transcript.utterances if not u.verdict.startswith("rejected")]
+    utterances = [u for u in transcript.utterances if u.published]
     several = len({u.channel for u in utterances}) > 1
     if format == "text":
         return "\n".join(_line(u, several) for u in utterances)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
+
+from transcribe.verdicts import Verdict
 
 Row = dict[str, Any]
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 SINCE_VERSION_2 = ("language_source", "published_at")
-VERDICT = re.compile(r"ok|(repaired|doubtful|rejected):.+", re.DOTALL)
 
 
 def times_inside(row: Row) -> Iterator[str]:
@@ -91,7 +91,9 @@ def text_is_utterances(row: Row) -> Iterator[str]:
 
 def verdicts_known(row: Row) -> Iterator[str]:
     for utterance in row["utterances"]:
-        if not VERDICT.fullmatch(utterance["verdict"]):
+        try:
+            Verdict.parse(utterance["verdict"])
+        except ValueError:
             yield f"verdict {utterance['verdict']!r}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from transcribe.transcript.crosstalk import ECHO
 from transcribe.types import Coverage, Decoded, Dropped, Segment, Utterance
+from transcribe.verdicts import Doubt
 
 REACH_S = 0.5
 """A word covers the speech this far around it: breaths, drawn-out ends, attention's imprecision."""
@@ -30,7 +31,7 @@ def measure(
         words = _union(
             (start_s - REACH_S, end_s + REACH_S)
             for u in utterances
-            if u.channel == channel and not u.verdict.startswith("rejected")
+            if u.channel == channel and u.published
             for start_s, end_s in [(w.start_s, w.end_s) for w in u.words] or [(u.start_s, u.end_s)]
         )
         for segment in segments:
@@ -52,18 +53,20 @@ def _uncovered(
             segment.channel,
             round(start_s, 3),
             round(end_s, 3),
-            "echo" if segment.is_echo or _meets((start_s, end_s), echoes) else _reason(segment, decoded),
+            _reason(segment, decoded, segment.is_echo or _meets((start_s, end_s), echoes)),
         )
         for start_s, end_s in subtract((segment.start_s, segment.end_s), [] if segment.is_echo else words)
         if end_s - start_s >= LEAST_S
     ]
 
 
-def _reason(segment: Segment, decoded: Sequence[Decoded]) -> str:
+def _reason(segment: Segment, decoded: Sequence[Decoded], is_echo: bool) -> str:
     """The verdict of the chunk that held the segment, if it was rejected; else no words were found."""
+    if is_echo:
+        return str(Doubt.ECHO)
     for d in decoded:
         if segment in d.chunk.segments:
-            return "no_words" if d.verdict.believable else str(d.verdict)
+            return str(Doubt.NO_WORDS) if d.verdict.published else str(d.verdict)
     return "not_sent"
 
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from statistics import mean, median
 
 from transcribe.types import Utterance, Word
+from transcribe.verdicts import Doubt, Status, Verdict
 
-ECHO = "rejected:echo"
+ECHO = str(Verdict(Status.REJECTED, Doubt.ECHO))
 LEAST_WORDS = 3
 """Two people may say "yes, yes" at once, but no sentence."""
 LEAST_SHARE = 0.6
@@ -25,7 +26,7 @@ TOLD_BY_DELAY_S = 0.05
 
 def without_crosstalk(utterances: Sequence[Utterance]) -> list[Utterance]:
     """The utterances in their order, those that repeat another channel's words with verdict ``ECHO``."""
-    spoken = [u for u in utterances if not u.verdict.startswith("rejected")]
+    spoken = [u for u in utterances if u.published]
     return [
         replace(u, verdict=ECHO) if u in spoken and _is_echo(u, [o for o in spoken if _may_hold(o, u)]) else u
         for u in utterances

@@ -33,7 +33,7 @@ def merge(
         language=language,
         language_prob=round(language_prob, 4),
         language_source=language_source,
-        text=" ".join(u.text for u in utterances if not u.verdict.startswith("rejected")),
+        text=" ".join(u.text for u in utterances if u.published),
         utterances=tuple(utterances),
         coverage=measure(heard.segments, ordered, utterances),
     )

@@ -208,7 +208,7 @@ def test_what_stays_unbelievable_is_kept_with_its_verdict(first, then, verdict, 
     assert [str(d.verdict) for d in results] == [verdict, verdict]
     assert [d.chunk for d in results] == [j.chunk for j in jobs]
     assert all(d.hypothesis.text.startswith(text) and d.attempts > 1 for d in results)
-    assert [d.verdict.believable for d in results] == [not verdict.startswith("rejected")] * 2
+    assert [d.verdict.published for d in results] == [not verdict.startswith("rejected")] * 2
 
 
 def test_without_repair_the_first_answer_gets_its_verdict():

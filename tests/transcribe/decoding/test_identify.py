@@ -23,8 +23,8 @@ from transcribe.types import (
     LanguageScores,
     Piece,
     Recording,
-    Verdict,
 )
+from transcribe.verdicts import Status, Verdict
 
 CONFIG = LanguageConfig()
 
@@ -107,7 +107,7 @@ def test_without_speech_there_is_no_language():
 def chinese(text: str, language: str = "zh") -> Decoded:
     words = tuple(HypothesisWord(c, k, k + 1, 0.5) for k, c in enumerate(text))
     chunk = Chunk("r", 0, 0, (Piece(0.0, 0.0, 4.0),), ())
-    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0), Verdict("ok"))
+    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0), Verdict(Status.OK))
 
 
 def test_chinese_comes_in_one_script():

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.transcript.coverage import LEAST_S, REACH_S, measure, subtract
-from transcribe.types import Chunk, Decoded, Hypothesis, Piece, Segment, Utterance, Verdict, Word
+from transcribe.types import Chunk, Decoded, Hypothesis, Piece, Segment, Utterance, Word
+from transcribe.verdicts import Doubt, Status, Verdict
 
-OK, REJECTED = Verdict("ok"), Verdict("rejected", "loop")
+OK, REJECTED = Verdict(Status.OK), Verdict(Status.REJECTED, Doubt.LOOP)
 N_MS = 20_000
 
 
@@ -148,6 +149,6 @@ def test_an_echo_is_dropped_as_one_however_near_words_are():
 
 def test_what_was_decoded_and_found_to_be_an_echo_says_so():
     segment = Segment(1, 0.0, 2.0)
-    repeated = utterance(1, Verdict("rejected", "echo"), [(100, 1900)])
+    repeated = utterance(1, Verdict(Status.REJECTED, Doubt.ECHO), [(100, 1900)])
     found = measure([segment], [sent([segment], OK)], [repeated])
     assert [d.reason for d in found.dropped] == ["echo"] and found.covered_s == 0

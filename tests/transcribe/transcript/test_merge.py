@@ -21,11 +21,16 @@ from transcribe.transcript.utterances import (
     LONGEST_UTTERANCE_S,
     to_recording,
 )
-from transcribe.types import Chunk, Decoded, Hypothesis, HypothesisWord, Piece, Segment, Segmentation, Verdict
+from transcribe.types import Chunk, Decoded, Hypothesis, HypothesisWord, Piece, Segment, Segmentation
+from transcribe.verdicts import Doubt, Status, Verdict
 
 ROUNDING_S = 0.0005 + 1e-6
-VERDICTS = (Verdict("ok"), Verdict("repaired", "loop"), Verdict("doubtful", "low_logprob"))
-REJECTED = Verdict("rejected", "loop")
+VERDICTS = (
+    Verdict(Status.OK),
+    Verdict(Status.REPAIRED, Doubt.LOOP),
+    Verdict(Status.DOUBTFUL, Doubt.LOW_LOGPROB),
+)
+REJECTED = Verdict.parse("rejected:loop")
 
 
 def hypothesis_of(words: tuple[HypothesisWord, ...], text: str | None = None) -> Hypothesis:
@@ -125,7 +130,7 @@ def test_text_is_the_words_and_leaves_out_what_was_rejected(drawn):
         for word, following in zip(inner, utterance.words[1:], strict=True):
             assert following.start_s - word.end_s <= LONGEST_PAUSE_S
         assert utterance.end_s - utterance.start_s <= LONGEST_UTTERANCE_S or len(utterance.words) == 1
-    published = [u.text for u in transcript.utterances if not u.verdict.startswith("rejected")]
+    published = [u.text for u in transcript.utterances if u.published]
     assert transcript.text == " ".join(published)
     kept = {word for d in drawn[1] for word in d.hypothesis.words if d.verdict == REJECTED}
     assert {w.text.strip() for w in kept}.isdisjoint(transcript.text.split())
@@ -189,14 +194,14 @@ def test_no_time_rounds_to_beyond_the_published_duration(duration_s):
     word = HypothesisWord(" a", 0.4, 9.0, 1.0)
     heard = Segmentation("r", duration_s, 1, chunk.segments, 1)
     for words in ((word,), ()):
-        transcript = merged(heard, [Decoded(chunk, hypothesis_of(words, "a"), Verdict("ok"))])
+        transcript = merged(heard, [Decoded(chunk, hypothesis_of(words, "a"), Verdict(Status.OK))])
         assert transcript.utterances[0].end_s == transcript.duration_s == round(duration_s, 3)
 
 
 def test_text_without_word_times_spans_the_chunks_speech():
     chunk = a_chunk((1.0, 4.0), found=(Segment(0, 1.3, 2.0), Segment(0, 2.5, 3.7)))
     heard = Segmentation("r", 5.0, 1, chunk.segments, 1)
-    transcript = merged(heard, [Decoded(chunk, hypothesis_of((), "Hello. There"), Verdict("ok"))])
+    transcript = merged(heard, [Decoded(chunk, hypothesis_of((), "Hello. There"), Verdict(Status.OK))])
     (utterance,) = transcript.utterances
     assert (utterance.start_s, utterance.end_s, utterance.text) == (1.3, 3.7, "Hello. There")
     assert utterance.words == () and transcript.coverage.dropped == ()
@@ -227,6 +232,6 @@ def test_nothing_said():
     assert transcript.coverage.speech_s == 0
     chunk = a_chunk((1.0, 2.0))
     silent = merged(
-        Segmentation("r", 3.0, 1, chunk.segments, 1), [Decoded(chunk, hypothesis_of(()), Verdict("ok"))]
+        Segmentation("r", 3.0, 1, chunk.segments, 1), [Decoded(chunk, hypothesis_of(()), Verdict(Status.OK))]
     )
     assert silent.text == "" and silent.utterances == () and len(silent.coverage.dropped) == 1
