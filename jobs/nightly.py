@@ -28,6 +28,7 @@ from jobs.night.describe import redo_in_words
 from jobs.night.isolate import Isolation
 from jobs.night.outcome import Outcome
 from jobs.night.plan import Plan
+from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
 from jobs.night.wave import WaveResult
 from jobs.report import Report
@@ -72,6 +73,7 @@ def run(
     config = config.model_copy(update={"job": config.job.model_copy(update=told)})
     registry = Registry.of(config)
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    note(f"looking for recordings in {input}")
     asked = read_inputs(input, config, s3)
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
@@ -143,7 +145,7 @@ def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
     if failed_early:
         run.progress.done(0, len(failed_early), 0.0)
     with run.progress, interruptible(run.spark):
-        isolation = Isolation(run)
+        isolation = Isolation(run, planned.suspects)
         for wave in waves:
             outcome.n_waves += 1
             for result in isolation.run(wave, str(outcome.n_waves)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from jobs.night.progress import note
 from jobs.night.run import Run
 from jobs.night.wave import Wave, WaveResult
 from jobs.spark.errors import SPARK_ERRORS, ends_the_run, is_cancelled, is_crash, telling_line
@@ -11,14 +12,18 @@ from transcribe.errors import ClusterError
 from transcribe.types import Failure, Recording
 
 MAX_CULPRITS = 10
-"""So many recordings of one run that each bring Spark down are not to blame: the cluster is."""
+"""So many recordings of one run that each bring Spark down are not to blame: the cluster is. Those that did
+so on earlier nights don't count: they say nothing new."""
 
 
 class Isolation:
-    """Runs the waves of one run and remembers how many recordings had to be put aside."""
+    """Runs the waves of one run and remembers how many recordings had to be put aside.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    ``suspects``: ids of recordings that brought Spark down before.
+    """
+
+    def __init__(self, run: Run, suspects: Collection[str] = ()) -> None:
+        self._run, self._suspects = run, suspects
         self._n_culprits = 0
 
     def run(self, recordings: Sequence[Recording], number: str) -> Iterator[WaveResult]:
@@ -33,7 +38,7 @@ class Isolation:
             if len(recordings) == 1:
                 yield WaveResult(failures=[self._put_aside(recordings[0], error)])
                 return
-            self._run.progress.note(f"wave {number} failed ({telling_line(error)}); trying its halves")
+            note(f"wave {number} failed ({telling_line(error)}); trying its halves")
         else:
             yield result
             return
@@ -52,7 +57,7 @@ class Isolation:
             raise ClusterError(f"Spark has stopped: {telling_line(error)}") from None
 
     def _put_aside(self, recording: Recording, error: Exception) -> Failure:
-        self._n_culprits += 1
+        self._n_culprits += recording.recording_id not in self._suspects
         if self._n_culprits > MAX_CULPRITS:
             raise ClusterError(
                 f"{self._n_culprits} recordings failed their tasks one by one: {telling_line(error)}; "

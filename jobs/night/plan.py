@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from jobs.night.progress import note
 from jobs.night.run import Run
 from jobs.spark.errors import SPARK_ERRORS, is_crash
 from jobs.spark.frames import small_frame
@@ -130,7 +131,7 @@ def probe(plan: Plan, run: Run) -> None:
     n_tasks = min(len(plan.to_do), 4 * spark.sparkContext.defaultParallelism)
     rows = [(dump(one.recording),) for one in plan.to_do.values()]
     recordings = small_frame(spark, rows, pa.schema([("payload", pa.string())])).repartition(n_tasks)
-    run.progress.note(f"reading the headers of {len(rows)} recordings")
+    note(f"reading the headers of {len(rows)} recordings")
     try:
         probed = recordings.mapInPandas(probe_all(run.config, run.s3), PROBED).collect()
     except SPARK_ERRORS as error:

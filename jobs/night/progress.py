@@ -8,6 +8,16 @@ import time
 
 from pyspark.sql import SparkSession
 
+from transcribe.escape import printable
+
+MAX_CHARACTERS = 600
+"""Of one line: a wave's failure may quote Spark."""
+
+
+def note(text: str) -> None:
+    """A line with the time, whatever the text holds."""
+    print(f"[{time.strftime('%H:%M:%S')}] {printable(text, MAX_CHARACTERS)}", file=sys.stderr, flush=True)
+
 
 class Progress:
     """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly."""
@@ -25,6 +35,7 @@ class Progress:
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> Progress:
+        self._started = time.monotonic()
         self._thread.start()
         return self
 
@@ -53,14 +64,11 @@ class Progress:
         self._n_published += n_published
         self._n_failed += n_failed
         self._published_s += audio_s
-        self.note(self._line())
-
-    def note(self, text: str) -> None:
-        print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+        note(self._line())
 
     def _tick(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self.note(self._line())
+            note(self._line())
 
     def _line(self) -> str:
         decoded_s = self.decoded_s.value - self._decoded_before_s
@@ -70,8 +78,15 @@ class Progress:
             f"{self._n_published + self._n_failed} of {self._n_planned} recordings",
             f"{done_s / 3600:.2f} of {self._audio_s / 3600:.2f} h of audio",
             f"{self._n_failed} failed",
-            f"RTFx {done_s / elapsed_s:.1f}",
+            f"RTFx {done_s / elapsed_s:.1f}" if done_s else "",
             f"{elapsed_s:.0f} s",
+            self._left(done_s, elapsed_s),
             self._stage,
         ]
         return ", ".join(part for part in parts if part)
+
+    def _left(self, done_s: float, elapsed_s: float) -> str:
+        """How long the rest takes, once a tenth of the audio tells."""
+        if not 0.1 * self._audio_s <= done_s < self._audio_s:
+            return ""
+        return f"about {(self._audio_s - done_s) * elapsed_s / done_s / 60:.0f} min left"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import session
-from jobs.night.progress import Progress
+from jobs.night.progress import Progress, note
 from transcribe import config as configuration
 
 
@@ -80,7 +80,7 @@ def test_progress_counts_the_decoded_share_of_a_wave_as_done(capsys: pytest.Capt
     told, decoded = progress()
     told.wave_started("1")
     assert "0 of 10 recordings, 0.00 of 2.00 h of audio, 0 failed" in told._line()
-    assert told._line().endswith("wave 1: finding speech")
+    assert "RTFx" not in told._line() and told._line().endswith("wave 1: finding speech")
     told.wave_heard("1", 3600.0, 1000.0)
     decoded.value = 500.0
     assert "0 of 10 recordings, 0.50 of 2.00 h of audio" in told._line()
@@ -93,6 +93,9 @@ def test_progress_counts_the_decoded_share_of_a_wave_as_done(capsys: pytest.Capt
     told.wave_heard("2", 1800.0, 400.0)
     decoded.value += 100.0
     assert "5 of 10 recordings, 1.12 of 2.00 h" in told._line()
+    assert "min left, wave 2: transcribing" in told._line()
+    told.done(5, 0, 3600.0)
+    assert "left" not in told._line()
 
 
 def test_progress_is_told_again_and_again_until_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,3 +106,9 @@ def test_progress_is_told_again_and_again_until_the_end(capsys: pytest.CaptureFi
     assert n_lines >= 3
     time.sleep(0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_note_is_one_line_whatever_it_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    note("wave 1 failed (a\nrun  FORGED\x1b[2J)")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"wave 1 failed (a\nrun  FORGED\x1b[2J)")
