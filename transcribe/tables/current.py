@@ -134,9 +134,15 @@ class Rule:
         was = row["model"], row["model_revision"], row["engine"]
         now = entry.name, entry.version, entry.engine
         if was[0] == now[0]:
-            differing = [f"{a[:12]} → {b[:12]}" for a, b in zip(was, now, strict=True) if a != b]
+            differing = [f"{_short(a)} → {_short(b)}" for a, b in zip(was, now, strict=True) if a != b]
             return f"{was[0]} {', '.join(differing)}" if differing else ""
         return f"{was[0]} → {now[0]}"
+
+
+def _short(version: str) -> str:
+    """A commit's hash in a dozen digits, with what follows it: the hash of a model's own settings."""
+    revision, plus, own = version.partition("+")
+    return revision[:12] + plus + own
 
 
 def labels(recording: Recording) -> dict[str, str | None]:

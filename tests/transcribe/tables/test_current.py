@@ -137,6 +137,7 @@ def test_a_models_own_settings_are_part_of_its_revision() -> None:
     one = recording(language="en")
     decision = decide(one, row(one, "en", registry()), registry(base={"decode": {"beam_size": 2}}))
     assert (decision.action, decision.reason) == ("transcribe", "model")
+    assert decision.change.startswith("base b1 → b1+")
 
 
 def test_the_identifying_model_counts_where_there_is_no_usable_hint() -> None:
