@@ -35,12 +35,12 @@ from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
-from transcribe.errors import ConfigError, PublishError
+from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
 from transcribe.models.registry import Registry
-from transcribe.storage.files import absolute
+from transcribe.storage.files import absolute, check_writable
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
@@ -80,6 +80,7 @@ def run(
     planned = plan.make(asked, tables, rule)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
+        _check_writable(tables.root, s3)
     if planned.to_do and spark is None:
         spark = session.open(config)
     started_at = now()
@@ -95,6 +96,15 @@ def _check_apart(input: str, output: str, root: str) -> None:
     folder = absolute(input).rstrip("/")
     if not is_manifest(input) and f"{root}/".startswith(f"{folder}/"):
         raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
+
+
+def _check_writable(root: str, s3: S3Options) -> None:
+    """Before Spark starts and hours of work are lost."""
+    try:
+        check_writable(root, s3)
+    except StorageError as error:
+        remedy = f"cannot be written ({error.message}); choose another place or mend its permissions"
+        raise ConfigError("--output", root, remedy) from None
 
 
 def _check_redo(planned: Plan, max_share: float) -> None:

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from jobs.spark.java import use_java
 from transcribe.config import Config
+from transcribe.layers import CONF
 
 SETTINGS = {
     "spark.app.name": "transcribe",
@@ -25,7 +26,9 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "WARN",
 }
-LOGGING = Path(__file__).resolve().parents[1] / "conf" / "log4j2.properties"
+LOGGING = CONF / "log4j2.properties"
+STARTED_ALREADY = frozenset({"PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"})
+"""In the environment where a JVM runs, or none is wanted: after ``spark-submit``, with Spark Connect."""
 
 
 def active() -> SparkSession | None:
@@ -40,7 +43,8 @@ def open(config: Config | None = None) -> SparkSession:
     """The session of this process with our settings where they can still be set, or a new one.
 
     ``spark.master`` and ``spark.conf`` of the configuration hold for a new session only; before the
-    master, and before our own settings, goes what ``spark-submit`` was told.
+    master, and before our own settings, goes what ``spark-submit`` was told. Raises ``ConfigError`` where
+    there is no Java that Spark could start.
     """
     config = config or Config()
     found = active()
@@ -49,6 +53,8 @@ def open(config: Config | None = None) -> SparkSession:
             if key.startswith("spark.sql."):
                 found.conf.set(key, value)
         return found
+    if not STARTED_ALREADY.intersection(os.environ):
+        use_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder
     for key, value in {**_defaults(config), **config.spark.conf}.items():

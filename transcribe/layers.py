@@ -10,12 +10,24 @@ import yaml
 
 from transcribe.errors import ConfigError
 
+_HERE = Path(__file__).resolve().parent
+CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf"
+"""The project's own settings and models: inside the package where it is installed, else the checkout's."""
+
+
+def shipped(path: str | Path) -> Path:
+    """The file at ``path``; one of ``conf/`` that is not below the working folder is the project's own."""
+    given = Path(path)
+    if given.exists() or given.parts[:1] != (CONF.name,):
+        return given
+    return CONF.joinpath(*given.parts[1:])
+
 
 def merged(files: Sequence[str | Path], overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     """Nested by the parts of their keys. Raises ``ConfigError`` for a missing file or bad YAML."""
     settings: dict[str, Any] = {}
     for file in files:
-        _merge(settings, _read(Path(file)))
+        _merge(settings, _read(shipped(file)))
     for key, value in _pairs(overrides):
         _merge(settings, _nest(key, value))
     return settings

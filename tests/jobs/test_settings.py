@@ -33,6 +33,7 @@ WRONG = {
     "identifying model": (["--set=language.model=huge"], ["language.model", "huge", "fake, weightless"]),
     "registry": (["--set=models=/nowhere.yaml"], ["models", "/nowhere.yaml", "cannot be read"]),
     "input": (["--input=/nowhere"], ["--input", "/nowhere", "check the path"]),
+    "output nobody can write": (["--output=/proc/out"], ["--output", "/proc/out", "cannot be written"]),
     "output": (["--output=ftp://host/out"], ["--output", "ftp://host/out", "s3://bucket/key"]),
 }
 

@@ -84,3 +84,25 @@ def test_an_unfit_java_gives_way_to_the_packaged_one(bash, tmp_path, unfit):
         PATH=f"{tmp_path}/bin:/usr/bin:/bin",
     )
     assert done.stdout.splitlines() == [f"{tmp_path}/.venv/java", "<-cp>", "<a b>", "<Main>"]
+
+
+def test_activating_the_environment_brings_the_packaged_java(bash, tmp_path):
+    """As cron does, without these scripts."""
+    executable(tmp_path / "bin/python", f'case "$*" in *print*) echo {tmp_path}/bin/packaged;; esac')
+    executable(tmp_path / "bin/java", "exit 1")
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/activate").write_text(f"VIRTUAL_ENV={tmp_path}/.venv\nexport VIRTUAL_ENV\n")
+    path = f"{tmp_path}/bin:/usr/bin:/bin"
+    assert bash("use_java; use_java", PATH=path).returncode == 0
+    done = bash("set +u; . .venv/bin/activate; echo $JAVA_HOME; grep -c JAVA_HOME .venv/bin/activate")
+    assert done.stdout.split() == [f"{tmp_path}/.venv/java", "1"]
+
+
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("-h", 0), ("--fast", 2)])
+def test_the_demo_explains_itself_and_does_nothing(option, code, tmp_path):
+    demo = tmp_path / "scripts/demo"
+    demo.parent.mkdir()
+    demo.write_text((SCRIPT.parent / "demo").read_text())
+    done = subprocess.run(["bash", demo, option], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code and [path.name for path in tmp_path.iterdir()] == ["scripts"]
+    assert ("From nothing to transcripts" in done.stdout) == (code == 0) and "set -euo" not in done.stdout

@@ -13,8 +13,9 @@ import yaml
 
 from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError
+from transcribe.layers import shipped
 from transcribe.models.cache import fetch, is_cached
-from transcribe.models.registry import ModelEntry, Registry, resolve
+from transcribe.models.registry import ModelEntry, Registry
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        registry = Registry.load(resolve(arguments.models))
+        registry = Registry.load(shipped(arguments.models))
         if arguments.command == "list":
             print("\n".join(_line(registry, entry) for entry in registry.models.values()))
         elif arguments.command == "show":

@@ -15,11 +15,12 @@ from transcribe.config import Config, DecodeConfig, LanguageCode
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import UNDETERMINED, whisper_code
+from transcribe.layers import CONF, shipped
 from transcribe.models.routes import Route, first_match
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.types import Recording
 
-DEFAULT_PATH = Path(__file__).resolve().parents[2] / "conf" / "models"
+DEFAULT_PATH = CONF / "models"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -121,7 +122,7 @@ class Registry(Strict):
 
         Raises ConfigError naming the key, the value and the remedy.
         """
-        registry = cls.load(resolve(config.models))
+        registry = cls.load(shipped(config.models))
         if config.model is not None:
             registry.get(config.model)
         identifying = registry.get(config.language.model, "language.model")
@@ -249,9 +250,3 @@ def _add_models(models: dict[str, Any], found: Any, file: Path) -> None:
         if name in models:
             raise ConfigError(f"models.{name}", str(file), "is in another file of the registry, too")
         models[name] = {"name": name, **entry}
-
-
-def resolve(path: str) -> Path:
-    """The registry: as given, or relative to the checkout when it is not below the working folder."""
-    found = Path(path)
-    return found if found.is_absolute() or found.exists() else DEFAULT_PATH.parents[1] / found

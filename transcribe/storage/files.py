@@ -79,6 +79,15 @@ def put_bytes(uri: str, data: bytes, s3: S3Options) -> None:
         local.put(local_path(place), data)
 
 
+def check_writable(folder: str, s3: S3Options) -> None:
+    """Raises ``StorageError`` unless files can be written there. A local folder is made, nothing else."""
+    place = absolute(folder)
+    if is_s3(place):
+        s3_store.check_writable(place, s3)
+    else:
+        local.check_writable(Path(place))
+
+
 def _list_s3(uri: str, s3: S3Options) -> Iterator[Stat]:
     pattern = glob(uri)
     if pattern:

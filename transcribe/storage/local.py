@@ -62,6 +62,13 @@ def put(path: Path, data: bytes) -> None:
             part.replace(path)
 
 
+def check_writable(folder: Path) -> None:
+    """Makes the folder, and a file without a name in it."""
+    with os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
 def list_files(path: Path) -> Iterator[Stat | Unusable]:
     """See ``files.list_files``."""
     there = os.path.lexists(path)

@@ -180,6 +180,14 @@ def put(uri: str, data: bytes, options: S3Options) -> None:
         client(options).put_object(Bucket=bucket, Key=key, Body=data)
 
 
+def check_writable(uri: str, options: S3Options) -> None:
+    """Begins an upload and gives it up: no reader ever sees an object."""
+    bucket, key = split(f"{uri.rstrip('/')}/probe")
+    with s3_errors(uri):
+        upload = client(options).create_multipart_upload(Bucket=bucket, Key=key)
+        client(options).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
+
+
 class RangeReader(io.RawIOBase):
     """Reads by range requests, each bound to the version seen at the start (else ``changed``)."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from transcribe.errors import InferenceError
 from transcribe.types import Decoded, Hypothesis, Recording
 
 CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
@@ -23,8 +24,11 @@ def script_of(recording: Recording, setting: str) -> str:
 
 
 def in_script(decoded: Sequence[Decoded], script: str) -> list[Decoded]:
-    """``zh`` hypotheses in ``script`` (simplified, traditional or as_heard); all others as they are."""
-    if script == "as_heard":
+    """``zh`` hypotheses in ``script`` (simplified, traditional or as_heard); all others as they are.
+
+    Raises ``InferenceError`` where there is Chinese but no OpenCC.
+    """
+    if script == "as_heard" or all(one.hypothesis.language != "zh" for one in decoded):
         return list(decoded)
     convert = _converter(CONVERSIONS[script]).convert
     return [
@@ -42,6 +46,12 @@ def _converted(hypothesis: Hypothesis, convert: Any) -> Hypothesis:
 
 @cache
 def _converter(conversion: str) -> Any:
-    from opencc import OpenCC
-
+    try:
+        from opencc import OpenCC
+    except ImportError:
+        raise InferenceError(
+            "missing_package",
+            "one script for Chinese needs OpenCC, which is not installed",
+            "pip install 'spark-transcribe[zh]', or set language.chinese_script to as_heard",
+        ) from None
     return OpenCC(conversion)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from transcribe.decoding.identify import (
     speech_by_channel,
     vote,
 )
+from transcribe.errors import InferenceError
 from transcribe.languages import normalize_hint
-from transcribe.text.script import in_script, script_of
+from transcribe.text.script import _converter, in_script, script_of
 from transcribe.types import (
     Chunk,
     Decoded,
@@ -115,6 +118,13 @@ def test_chinese_comes_in_one_script():
     assert in_script([chinese("电话号码")], "traditional") == [chinese("電話號碼")]
     assert in_script([chinese("電话號码")], "as_heard") == [chinese("電话號码")]
     assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
+    with pytest.MonkeyPatch.context() as without:
+        without.setitem(sys.modules, "opencc", None)
+        _converter.cache_clear()
+        assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
+        with pytest.raises(InferenceError, match=r"missing_package") as caught:
+            in_script([chinese("電話")], "simplified")
+        assert "spark-transcribe[zh]" in caught.value.next_step
     mixed = [chinese("電話", "ja"), chinese("電話")]
     assert in_script(mixed, "simplified") == [chinese("電話", "ja"), chinese("电话")]
 

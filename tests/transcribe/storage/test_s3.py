@@ -25,7 +25,7 @@ from tables_fixtures import (
 from jobs.spark.read import read_table, spark_schema
 from transcribe.errors import PublishError, StorageError
 from transcribe.storage import s3
-from transcribe.storage.files import list_files, local_copy, open_binary, put_bytes, stat
+from transcribe.storage.files import check_writable, list_files, local_copy, open_binary, put_bytes, stat
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.tables.tables import Tables
@@ -57,6 +57,20 @@ def wrong_secret(s3_server: S3Options, monkeypatch: pytest.MonkeyPatch) -> Itera
 def put(folder: str, names: list[str], options: S3Options) -> None:
     for name in names:
         put_bytes(f"{folder}/{name}", name.encode(), options)
+
+
+def test_a_prefix_is_tried_and_nothing_stays(
+    folder: str, s3_server: S3Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(folder, s3_server)
+    assert list(s3.list_objects(folder, s3_server)) == []
+    with pytest.raises(StorageError, match="not_found"):
+        check_writable("s3://no-such-bucket/out", s3_server)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)
+    s3.client.cache_clear()
+    with pytest.raises(StorageError, match="access_denied"):
+        check_writable(folder, s3_server)
+    s3.client.cache_clear()
 
 
 def test_a_prefix_lists_what_a_folder_would(folder: str, s3_server: S3Options) -> None:

@@ -9,7 +9,7 @@ from botocore import exceptions
 
 from transcribe.errors import ConfigError, StorageError
 from transcribe.storage import s3
-from transcribe.storage.files import list_files, local_copy, open_binary, put_bytes, stat
+from transcribe.storage.files import check_writable, list_files, local_copy, open_binary, put_bytes, stat
 from transcribe.storage.s3 import S3Options
 
 LOCAL = S3Options()
@@ -122,6 +122,15 @@ def test_a_failed_put_leaves_the_old_file_and_no_other(folder: Path, monkeypatch
         put_bytes(str(folder / "a/x.wav"), b"new", LOCAL)
     assert (folder / "a/x.wav").read_bytes() == b"a/x.wav"
     assert sorted(path.name for path in (folder / "a").iterdir()) == [".hidden", "_SUCCESS", "deep", "x.wav"]
+
+
+def test_a_place_is_tried_before_it_is_written_to(tmp_path: Path) -> None:
+    check_writable(str(tmp_path / "a/b"), LOCAL)
+    assert (tmp_path / "a/b").is_dir() and not list((tmp_path / "a/b").iterdir())
+    (tmp_path / "file").write_bytes(b"x")
+    for place in (tmp_path / "file", tmp_path / "file/below", Path("/proc/nothing")):
+        with pytest.raises(StorageError):
+            check_writable(str(place), LOCAL)
 
 
 def client_error(code: str) -> exceptions.ClientError:
