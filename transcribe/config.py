@@ -142,6 +142,15 @@ class CTranslate2Config(_Section):
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
 
 
+class Seq2SeqConfig(_Section):
+    context_margin_s: float = Field(
+        default=3.0, ge=0, description="padding that Whisper encodes after a chunk"
+    )
+    context_step_s: float = Field(
+        default=2.5, gt=0, le=30, description="its encoded lengths are multiples of it"
+    )
+
+
 class EnginesConfig(_Section):
     max_memory_gb: float = Field(
         default=8.0,
@@ -149,6 +158,7 @@ class EnginesConfig(_Section):
         description="weights a worker keeps loaded, by their size on disk; the least recently used go first",
     )
     ctranslate2: CTranslate2Config = CTranslate2Config()
+    seq2seq: Seq2SeqConfig = Seq2SeqConfig()
 
 
 class GuardsConfig(_Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import threadpoolctl
 
@@ -35,3 +36,12 @@ def one_blas_thread() -> AbstractContextManager[object]:
     """
     limited: AbstractContextManager[object] = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
     return limited
+
+
+def has_bfloat16() -> bool:
+    """Has this processor instructions for products of bfloat16 (AMX or AVX-512)? Told on Linux only."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return False
+    return not flags.isdisjoint({"amx_bf16", "avx512_bf16"})

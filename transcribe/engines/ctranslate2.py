@@ -22,8 +22,6 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-import numpy.typing as npt
-import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
@@ -32,20 +30,17 @@ from transcribe.config import Config
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.batching import batches
 from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
+from transcribe.engines.whisper_features import ENCODED_PER_S, FRAMES_PER_S, WINDOW_S, context_s, features
+from transcribe.engines.whisper_tokens import WhisperTokens, prompt, suppressed, text
 from transcribe.errors import InferenceError, ModelError
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
-WINDOW_S = 30.0
-FRAMES_PER_S = 100
-ENCODED_PER_S = 50
 MAX_LENGTH = 448
 MAX_TOKENS_PER_S = 25
 """Of encoded audio; bounds what a loop can cost. CTranslate2 keeps half of ``max_length`` for prompts,
 so a text has at most half as many."""
 FEED_GPU = 2
 """Threads for one GPU: while it works on a batch, the features of the next are made."""
-
-Features = npt.NDArray[np.float32]
 
 
 def load(model_dir: Path, config: Config, device: Device) -> CTranslate2Engine:
@@ -78,11 +73,12 @@ class CTranslate2Engine:
                 inter_threads=self._n_replicas,
                 intra_threads=1,
             )
-            self._tokens = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+            self._tokens = WhisperTokens(
+                model_dir / "tokenizer.json", is_multilingual=self._model.is_multilingual
+            )
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
-        self._tokenizers: dict[str, Tokenizer] = {}
         self._pool = ThreadPoolExecutor(self._n_replicas if on_cpu else FEED_GPU)
         self.device = str(device)
         self.stats = EngineStats(load_s=time.perf_counter() - started)
@@ -139,14 +135,12 @@ class CTranslate2Engine:
 
     def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
         """On GPU one language a batch, too, since words of one language at a time can be aligned."""
-        lengths_s = [WINDOW_S if full_context else self._context_s(chunk) for chunk in chunks]
+        margin_s, step_s = self._context.context_margin_s, self._context.context_step_s
+        lengths_s = [
+            WINDOW_S if full_context else context_s(chunk.duration_s, margin_s, step_s) for chunk in chunks
+        ]
         languages = ["" if self.one_by_one else chunk.language or "" for chunk in chunks]
         return batches(lengths_s, languages, self._batch_s, self._n_replicas)
-
-    def _context_s(self, chunk: ChunkAudio) -> float:
-        step_s = self._context.context_step_s
-        needed_s = chunk.duration_s + self._context.context_margin_s
-        return min(WINDOW_S, math.ceil(needed_s / step_s) * step_s)
 
     def _encode(self, batch: Sequence[ChunkAudio], length_s: float) -> Iterator[Any]:
         """Encoder outputs, shape (chunks, length_s * ENCODED_PER_S, width); on CPU of one chunk each.
@@ -155,33 +149,23 @@ class CTranslate2Engine:
         """
         n_part = 1 if self.one_by_one else len(batch)
         for start in range(0, len(batch), n_part):
-            features = np.stack([self._features(chunk, length_s) for chunk in batch[start : start + n_part]])
-            yield self._model.encode(ctranslate2.StorageView.from_array(features))
-
-    def _features(self, chunk: ChunkAudio, context_s: float) -> Features:
-        """Log-mel frames of the chunk, then zeros: shape (n_mels, context_s * FRAMES_PER_S).
-
-        Zeros are the middle of the features' range, not silence. As padding they gave fewer errors than
-        silence did, with short and with full context, and they are what faster-whisper pads with.
-        """
-        n_frames = round(context_s * FRAMES_PER_S)
-        frames = self._mel(chunk.samples)[:, :n_frames]
-        features: Features = np.zeros((len(frames), n_frames), np.float32)
-        features[:, : frames.shape[1]] = frames
-        return features
+            heard = np.stack(
+                [features(self._mel, chunk, length_s) for chunk in batch[start : start + n_part]]
+            )
+            yield self._model.encode(ctranslate2.StorageView.from_array(heard))
 
     def _decode(
         self, batch: Sequence[ChunkAudio], parts: list[Any], options: DecodeOptions
     ) -> list[Hypothesis]:
-        of_chunk = [self._tokenizer(chunk.language) for chunk in batch]
+        of_chunk = [self._tokens.of(chunk.language) for chunk in batch]
         results = self._model.generate(
             _together(parts),
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps] for tokenizer in of_chunk],
+            [prompt(tokenizer) for tokenizer in of_chunk],
             beam_size=options.beam_size,
             num_hypotheses=options.n_best,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * parts[0].shape[1] / ENCODED_PER_S)),
-            suppress_tokens=_suppressed(of_chunk[0]),
+            suppress_tokens=suppressed(of_chunk[0]),
             return_scores=True,
             return_no_speech_prob=True,
         )
@@ -197,24 +181,16 @@ class CTranslate2Engine:
         for part in parts:
             here = slice(len(aligned), len(aligned) + part.shape[0])
             n_frames = [math.ceil(chunk.duration_s * FRAMES_PER_S) for chunk in batch[here]]
-            start = self._tokenizer(batch[here][0].language).sot_sequence
+            start = self._tokens.of(batch[here][0].language).sot_sequence
             aligned += self._model.align(part, start, tokens[here], n_frames)
         words = []
         for chunk, tokens_, result in zip(batch, tokens, aligned, strict=True):
-            texts, groups = self._tokenizer(chunk.language).split_to_word_tokens(tokens_)
+            texts, groups = self._tokens.of(chunk.language).split_to_word_tokens(tokens_)
             n_tokens = [len(group) for group in groups]
             words.append(
                 word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s)
             )
         return words
-
-    def _tokenizer(self, language: str | None) -> Tokenizer:
-        language = language or "en"
-        if language not in self._tokenizers:
-            self._tokenizers[language] = Tokenizer(
-                self._tokens, self._model.is_multilingual, task="transcribe", language=language
-            )
-        return self._tokenizers[language]
 
 
 def _together(parts: list[Any]) -> Any:
@@ -228,7 +204,7 @@ def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, 
     """The beam's best, with all that it found; CTranslate2's scores leave out the end token's place."""
     candidates = tuple(
         Candidate(
-            tokenizer.decode([token for token in ids if token < tokenizer.eot]).strip(),
+            text(tokenizer, ids),
             score * len(ids) / (len(ids) + 1),
         )
         for ids, score in zip(result.sequences_ids, result.scores, strict=True)
@@ -242,16 +218,3 @@ def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, 
         no_speech_prob=result.no_speech_prob,
         candidates=candidates,
     )
-
-
-def _suppressed(tokenizer: Tokenizer) -> list[int]:
-    """Symbols that are never spoken, and control tokens."""
-    control = (
-        tokenizer.transcribe,
-        tokenizer.translate,
-        tokenizer.sot,
-        tokenizer.sot_prev,
-        tokenizer.sot_lm,
-        tokenizer.no_speech,
-    )
-    return sorted({*tokenizer.non_speech_tokens, *(t for t in control if t is not None)})

@@ -9,6 +9,7 @@ from typing import Literal
 from transcribe.config import Config
 from transcribe.engines.base import Device, Engine
 from transcribe.engines.names import ENGINES
+from transcribe.errors import ModelError
 from transcribe.models.cache import fetch
 from transcribe.models.registry import ModelEntry
 
@@ -18,7 +19,12 @@ def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
 
     Raises ``ModelError`` when the weights are nowhere, not the right bytes, or cannot be loaded.
     """
-    module = importlib.import_module(ENGINES[entry.engine].module)
+    kind = ENGINES[entry.engine]
+    try:
+        module = importlib.import_module(kind.module)
+    except ImportError as error:
+        remedy = f": pip install 'spark-transcribe[{kind.extra}]'" if kind.extra else ""
+        raise ModelError(f"the engine {entry.engine} is not installed ({error}){remedy}") from error
     model_dir = fetch(entry) if entry.files else Path()
     engine: Engine = module.load(model_dir, entry.applied_to(config), device)
     return engine

@@ -8,9 +8,11 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     module: str  # has load(model_dir: Path, config: Config, device: Device) -> Engine
     identifies_languages: bool  # with multilingual weights
+    extra: str = ""  # of this package, where it needs one
 
 
 ENGINES = {
     "ctranslate2": Kind("transcribe.engines.ctranslate2", identifies_languages=True),
+    "seq2seq": Kind("transcribe.engines.seq2seq", identifies_languages=True, extra="torch"),
     "fake": Kind("transcribe.engines.fake", identifies_languages=True),
 }

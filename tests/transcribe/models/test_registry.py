@@ -59,7 +59,7 @@ def error_of(path: Path) -> str:
 
 def test_the_shipped_registry_is_complete():
     registry = Registry.load(DEFAULT_PATH)
-    assert set(registry.models) == {"base", "tiny.en", "large-v3", "large-v3-turbo"}
+    assert set(registry.models) == {"base", "base-torch", "tiny.en", "large-v3", "large-v3-turbo"}
     assert registry.route(None, "eu", None) == "base"
     for entry in registry.models.values():
         assert {"model.bin", "config.json", "tokenizer.json"} < set(entry.files)
@@ -164,7 +164,7 @@ def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(ConfigError) as caught:
         Registry.load(DEFAULT_PATH).get("bass")
     assert caught.value.key == "model" and caught.value.value == "bass"
-    assert "base, large-v3, large-v3-turbo, tiny.en" in str(caught.value)
+    assert "base, base-torch, large-v3, large-v3-turbo, tiny.en" in str(caught.value)
 
 
 def test_the_first_matching_route_wins(tmp_path):

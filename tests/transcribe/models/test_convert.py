@@ -1,16 +1,17 @@
-"""scripts/bench_weights.py on a tiny model of CTranslate2's format, written by this test."""
+"""The converter on a tiny model of CTranslate2's format, written by this test."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
 
-import bench_weights
 import numpy as np
 import pytest
 
+from transcribe.models import convert
+
 N, VOCAB, MELS = 4, 7, 3
-DTYPES = {np.dtype(dtype): code for code, dtype in bench_weights.TYPES.items()}
+DTYPES = {np.dtype(dtype): code for code, dtype in convert.TYPES.items()}
 
 
 def tiny() -> dict[str, np.ndarray]:
@@ -56,7 +57,7 @@ def write(path: Path, weights: dict[str, np.ndarray], version: int = 6, kind: st
 
 def test_variables_are_read_as_they_were_written(tmp_path):
     wanted = tiny()
-    found = bench_weights.read(write(tmp_path / "model.bin", wanted))
+    found = convert.read(write(tmp_path / "model.bin", wanted))
     assert list(found) == list(wanted)
     for name, values in wanted.items():
         assert found[name].dtype == values.dtype
@@ -66,18 +67,18 @@ def test_variables_are_read_as_they_were_written(tmp_path):
 @pytest.mark.parametrize("other", [{"version": 5}, {"kind": "TransformerSpec"}])
 def test_another_format_is_refused(tmp_path, other):
     with pytest.raises(ValueError, match="not a Whisper model"):
-        bench_weights.read(write(tmp_path / "model.bin", tiny(), **other))
+        convert.read(write(tmp_path / "model.bin", tiny(), **other))
 
 
 def test_quantized_weights_are_refused():
     found = tiny() | {"encoder/conv1/weight": np.zeros((N, MELS, 3), np.int8)}
     with pytest.raises(ValueError, match="quantized"):
-        bench_weights.openai_state(found)
+        convert.openai_state(found)
 
 
 def test_fused_attention_is_split_in_order():
     found = tiny()
-    state = bench_weights.openai_state(found)
+    state = convert.openai_state(found)
     fused = found["decoder/layer_0/self_attention/linear_0/weight"]
     for i, part in enumerate(("query", "key", "value")):
         np.testing.assert_array_equal(
@@ -90,16 +91,16 @@ def test_fused_attention_is_split_in_order():
 
 def test_every_number_goes_to_one_place():
     found = tiny()
-    state = bench_weights.openai_state(found)
+    state = convert.openai_state(found)
     kept = np.concatenate([values.ravel() for values in state.values()])
     assert len(np.unique(kept)) == len(kept)
     n_stored = sum(values.size for values in found.values() if values.ndim)
     assert n_stored - len(kept) == 3 * N  # the keys' biases
-    assert len(bench_weights.hf_state(state)) == len(state)
+    assert len(convert.hf_state(state)) == len(state)
 
 
 def test_names_are_those_that_transformers_knows():
-    names = set(bench_weights.hf_state(bench_weights.openai_state(tiny())))
+    names = set(convert.hf_state(convert.openai_state(tiny())))
     norms = {"self_attn_layer_norm", "encoder_attn_layer_norm", "final_layer_norm"}
     layer = {f"{norm}.{part}" for norm in norms for part in ("weight", "bias")}
     layer |= {f"{linear}.{part}" for linear in ("fc1", "fc2") for part in ("weight", "bias")}
@@ -120,10 +121,10 @@ def test_settings_come_from_the_weights_and_the_tokens():
         "<|translate|>": 6, "<|notimestamps|>": 7, "<|startofprev|>": 8,
     }  # fmt: skip
     config = {"lang_ids": [3, 4], "suppress_ids": [9], "suppress_ids_begin": [1], "alignment_heads": [[0, 1]]}
-    files = bench_weights.hf_configs(tiny(), config, tokens)
+    files = convert.hf_configs(tiny(), config, tokens)
     model, generation = files["config.json"], files["generation_config.json"]
     assert (model["d_model"], model["vocab_size"], model["num_mel_bins"]) == (N, VOCAB, MELS)
     assert (model["encoder_layers"], model["encoder_ffn_dim"], model["max_source_positions"]) == (1, 2 * N, 5)
     assert generation["lang_to_id"] == {"<|en|>": 3, "<|fr|>": 4} and generation["is_multilingual"]
     assert generation["alignment_heads"] == [[0, 1]] and generation["eos_token_id"] == 1
-    assert bench_weights.dimensions(tiny())["n_text_ctx"] == 6
+    assert convert.dimensions(tiny())["n_text_ctx"] == 6

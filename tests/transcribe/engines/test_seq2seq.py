@@ -1,0 +1,166 @@
+"""The seq2seq engine on Whisper base: what transformers hears, and no result depends on a batch's others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from core_fixtures import clip, silence, texts
+from whisper_normalizer.basic import BasicTextNormalizer
+
+torch = pytest.importorskip("torch", reason="needs the extra torch")
+transformers = pytest.importorskip("transformers", reason="needs the extra torch")
+
+from transcribe.config import load  # noqa: E402
+from transcribe.engines import seq2seq, seq2seq_checkpoint, whisper_tokens  # noqa: E402
+from transcribe.engines.base import Device, identifier  # noqa: E402
+from transcribe.engines.seq2seq_network import Whisper  # noqa: E402
+from transcribe.engines.whisper_features import features  # noqa: E402
+from transcribe.errors import ConfigError, ModelError  # noqa: E402
+from transcribe.models.cache import fetch  # noqa: E402
+from transcribe.models.registry import Registry  # noqa: E402
+from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions  # noqa: E402
+
+GREEDY, BEAM = DecodeOptions(beam_size=1, n_best=1), DecodeOptions(beam_size=5, n_best=5)
+normalize = BasicTextNormalizer()
+
+
+def chunk_of(name: str, before_s: float = 0.0) -> ChunkAudio:
+    samples = np.concatenate([silence(before_s), clip(name)]) if before_s else clip(name)
+    return ChunkAudio(name, samples, texts()[name][0], len(samples) / SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return fetch(Registry.of(load()).get("base"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder):
+    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 2))
+    yield made
+    made.close()
+
+
+@pytest.mark.weights
+def test_greedy_texts_are_those_of_transformers(engine, folder):
+    """The same weights, features and prompts, through somebody else's network and search."""
+    checkpoint = seq2seq_checkpoint.read(folder)
+    config = transformers.WhisperConfig(**checkpoint.config)
+    model = transformers.WhisperForConditionalGeneration(config).eval()
+    missing, extra = model.load_state_dict(
+        {f"model.{name}": value.float() for name, value in checkpoint.weights.items()}, strict=False
+    )
+    assert (missing, extra) == (["proj_out.weight"], [])
+    model.tie_weights()
+    names = list(texts())[:4]
+    chunks = [chunk_of(name) for name in names]
+    heard = engine.transcribe(chunks, DecodeOptions(beam_size=1, n_best=1, full_context=True))
+    whisper = engine._model
+    for chunk, hypothesis in zip(chunks, heard, strict=True):
+        tokenizer = whisper._tokens.of(chunk.language)
+        tokens = whisper_tokens.prompt(tokenizer)
+        audio = torch.from_numpy(features(whisper._mel, chunk, 30.0))[None]
+        with torch.inference_mode():
+            encoded = model.get_encoder()(audio)
+            while tokens[-1] != tokenizer.eot and len(tokens) < 100:
+                logits = model(encoder_outputs=encoded, decoder_input_ids=torch.tensor([tokens])).logits[
+                    0, -1
+                ]
+                logits[whisper._never()] = -torch.inf
+                tokens.append(int(logits.argmax()))
+        assert hypothesis.text == whisper_tokens.text(tokenizer, tokens)
+
+
+@pytest.mark.weights
+def test_a_result_does_not_depend_on_its_batch(engine):
+    chunks = [chunk_of(name, before_s) for name in list(texts())[:3] for before_s in (0.0, 0.4)]
+    chunks = [*chunks, chunks[0]]
+    for options in (GREEDY, BEAM):
+        together = engine.transcribe(chunks, options)
+        assert engine.transcribe(chunks[::-1], options) == together[::-1]
+        assert [engine.transcribe([chunk], options)[0] for chunk in chunks[:4]] == together[:4]
+
+
+@pytest.mark.weights
+def test_clips_are_transcribed_with_words_inside_them(engine):
+    names = list(texts())
+    chunks = [chunk_of(name) for name in names]
+    heard = engine.transcribe(chunks, BEAM)
+    references = [normalize(texts()[name][1]) for name in names]
+    assert jiwer.wer(references, [normalize(hypothesis.text) for hypothesis in heard]) < 0.08
+    for chunk, hypothesis in zip(chunks, heard, strict=True):
+        assert "".join(word.text for word in hypothesis.words).strip() == hypothesis.text
+        times = [t for word in hypothesis.words for t in (word.start_in_chunk_s, word.end_in_chunk_s)]
+        assert times == sorted(times) and times[-1] <= chunk.duration_s
+        assert all(word.end_in_chunk_s > word.start_in_chunk_s for word in hypothesis.words)
+        assert all(0 < word.probability <= 1 for word in hypothesis.words)
+        scores = [candidate.avg_logprob for candidate in hypothesis.candidates]
+        assert len(scores) == 5 and scores == sorted(scores, reverse=True) and scores[0] < 0
+        assert hypothesis.avg_logprob == scores[0] and 0 <= (hypothesis.no_speech_prob or 0) <= 1
+
+
+@pytest.mark.weights
+def test_words_are_where_they_are_spoken(engine):
+    """The same sentence after a second more of silence is a second later, and the silence is nobody's."""
+    first, second = engine.transcribe([chunk_of("call_caller_1", s) for s in (0.5, 1.5)], BEAM)
+    assert first.text == second.text
+    shifts_s = [
+        b.start_in_chunk_s - a.start_in_chunk_s for a, b in zip(first.words, second.words, strict=True)
+    ]
+    assert np.median(shifts_s) == pytest.approx(1.0, abs=0.1)
+    assert second.words[0].start_in_chunk_s > 1.2
+
+
+@pytest.mark.weights
+def test_languages_are_identified(engine):
+    names = ["call_agent_1", "es_appointment", "fr_delivery"]
+    for name, scores in zip(
+        names, identifier(engine).identify_language([chunk_of(name) for name in names]), strict=True
+    ):
+        probs = [prob for _, prob in scores.probs]
+        assert scores.probs[0][0] == texts()[name][0] and probs[0] > 0.8
+        assert probs == sorted(probs, reverse=True) and sum(probs) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.weights
+def test_no_chunks_and_tiny_chunks(engine):
+    assert engine.transcribe([], BEAM) == [] and engine.identify_language([]) == []
+    tiny = [ChunkAudio("t", clip("fr_delivery")[8000 : 8000 + n], "fr", 0.1) for n in (1, 160, 1600)]
+    for chunk, hypothesis in zip(tiny, engine.transcribe(tiny, BEAM), strict=True):
+        assert all(0 <= w.start_in_chunk_s <= w.end_in_chunk_s <= chunk.duration_s for w in hypothesis.words)
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        seq2seq.load(tmp_path, load(), Device())
+    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(ModelError, match=r"no \*\.safetensors"):
+        seq2seq.load(tmp_path, load(), Device())
+
+
+def test_number_formats():
+    assert seq2seq.number_format("auto", "cuda") is torch.float16
+    assert seq2seq.number_format("auto", "cpu") in (torch.float32, torch.bfloat16)
+    assert seq2seq.number_format("bfloat16", "cpu") is torch.bfloat16
+    with pytest.raises(ConfigError, match="compute_type"):
+        seq2seq.number_format("int8", "cpu")
+
+
+def test_checkpoints_of_transformers_are_read(tmp_path):
+    config = transformers.WhisperConfig(
+        vocab_size=50, num_mel_bins=8, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=16,
+        decoder_ffn_dim=16, encoder_attention_heads=2, decoder_attention_heads=2, max_source_positions=10,
+        max_target_positions=10, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
+    )  # fmt: skip
+    model = transformers.WhisperForConditionalGeneration(config)
+    model.generation_config.alignment_heads = [[0, 1]]
+    model.save_pretrained(tmp_path)
+    assert seq2seq_checkpoint.is_whisper(tmp_path)
+    checkpoint = seq2seq_checkpoint.read(tmp_path)
+    assert checkpoint.alignment_heads == [(0, 1)]
+    where = {"device": torch.device("cpu"), "dtype": torch.float32}
+    network = Whisper(checkpoint.weights, n_encoder_heads=2, n_decoder_heads=2, **where)
+    assert (network.n_layers, network.n_vocabulary, network.max_positions) == (1, 50, 10)

@@ -1,0 +1,35 @@
+"""Attention of a text that was read beside its chunk → word times: the whole recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transcribe.alignment.attention import Array, evidence, path, without_pauses
+from transcribe.alignment.heads import choose
+from transcribe.alignment.words import Grid, word_times
+from transcribe.types import HypothesisWord
+
+
+def aligned(
+    attention: Array,
+    text: slice,
+    words: Sequence[str],
+    tokens_a_word: Sequence[int],
+    token_probs: Sequence[float],
+    duration_s: float,
+    grid: Grid,
+    *,
+    choose_heads: bool,
+) -> tuple[HypothesisWord, ...]:
+    """Words with times on the chunk's clock. See ``word_times`` for ``words`` and what is promised of times.
+
+    ``attention``: shape (heads, tokens, frames), each row a softmax over the frames of the chunk's audio; row
+    ``i`` is that of the step that wrote token ``i`` + 1. ``text``: the rows of the text's tokens and its end.
+    ``choose_heads``: take the heads that are the best for this text, else all that are given.
+    """
+    if not words:
+        return ()
+    heads = attention[choose(attention, text)] if choose_heads else attention
+    steps = path(evidence(heads)[text])
+    steps = without_pauses(steps, heads[:, text].mean(0), tokens_a_word)
+    return word_times(words, tokens_a_word, steps, token_probs, duration_s, grid)

@@ -1,0 +1,134 @@
+"""Encoder-decoder models in PyTorch: Whisper, by a path of our own.
+
+Chunks of one encoded length share a batch. On CPU as many batches are worked on at a time as there are
+threads, one thread each, on the same weights: two threads on one batch cost a quarter more than one each.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from transcribe.config import Config
+from transcribe.engines import seq2seq_checkpoint
+from transcribe.engines.base import Device, EngineStats
+from transcribe.engines.batching import batches
+from transcribe.engines.cpu import has_bfloat16, keep_freed_memory, one_blas_thread
+from transcribe.engines.seq2seq_whisper import WhisperModel
+from transcribe.errors import ConfigError, InferenceError, ModelError
+from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+
+log = logging.getLogger(__name__)
+
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Model(Protocol):
+    """One family of models. Its results for a chunk depend on that chunk alone, on CPU to the last digit."""
+
+    def encoded_s(self, duration_s: float, full_context: bool) -> float:
+        """Seconds encoded of a chunk, padding included; chunks of one length share a batch."""
+        ...
+
+    def transcribe(
+        self, chunks: Sequence[ChunkAudio], length_s: float, options: DecodeOptions
+    ) -> list[Hypothesis]:
+        """One hypothesis a chunk; ``length_s`` of each is encoded."""
+        ...
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        """Raises ``ModelError`` when the model cannot."""
+        ...
+
+
+def load(model_dir: Path, config: Config, device: Device) -> Seq2SeqEngine:
+    """See ``engines.names``."""
+    return Seq2SeqEngine(model_dir, config, device)
+
+
+class Seq2SeqEngine:
+    """Implements ``engines.base.Engine`` and ``LanguageIdentifier``."""
+
+    def __init__(self, model_dir: Path, config: Config, device: Device) -> None:
+        """Raises ``ModelError`` when the weights cannot be loaded on the device."""
+        started = time.perf_counter()
+        on_cpu = device.kind == "cpu"
+        if on_cpu:
+            keep_freed_memory()
+        dtype = number_format(config.decode.compute_type, device.kind)
+        log.info("%s on %s in %s", model_dir.name, device, str(dtype).removeprefix("torch."))
+        try:
+            self._model = _model(model_dir, config, device, dtype)
+        except (RuntimeError, ValueError, KeyError, OSError, ImportError) as error:
+            raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
+        self._batch_s = config.decode.batch_s
+        self._n_workers = device.threads if on_cpu else 1
+        self._pool = ThreadPoolExecutor(self._n_workers, initializer=torch.set_num_threads, initargs=(1,))
+        self.device = str(device)
+        self.stats = EngineStats(load_s=time.perf_counter() - started)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        del self._model
+
+    def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+        lengths_s = [self._model.encoded_s(chunk.duration_s, options.full_context) for chunk in chunks]
+        return self._run(
+            chunks, lengths_s, lambda some, length_s: self._model.transcribe(some, length_s, options)
+        )
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        lengths_s = [self._model.encoded_s(chunk.duration_s, True) for chunk in chunks]
+        return self._run(chunks, lengths_s, lambda some, _: self._model.identify_language(some))
+
+    def _run(
+        self,
+        chunks: Sequence[ChunkAudio],
+        lengths_s: Sequence[float],
+        work: Callable[[Sequence[ChunkAudio], float], list[Any]],
+    ) -> list[Any]:
+        """Does ``work`` on batches of one length, puts results in input order."""
+
+        def worked(batch: tuple[float, list[int]]) -> list[Any]:
+            length_s, indices = batch
+            with torch.inference_mode():
+                return work([chunks[i] for i in indices], length_s)
+
+        results: list[Any] = [None] * len(chunks)
+        plan = list(batches(lengths_s, [""] * len(chunks), self._batch_s, self._n_workers))
+        try:
+            with one_blas_thread():
+                for (length_s, indices), of_batch in zip(plan, self._pool.map(worked, plan), strict=True):
+                    for i, result in zip(indices, of_batch, strict=True):
+                        results[i] = result
+                    self.stats.encoded_s += length_s * len(indices)
+                    self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
+        except RuntimeError as error:
+            raise InferenceError(
+                "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
+            ) from error
+        return results
+
+
+def number_format(compute_type: str, kind: str) -> torch.dtype:
+    """Of the weights in use: float16 on CUDA, bfloat16 where the processor has instructions for it."""
+    if compute_type == "auto":
+        compute_type = "float16" if kind == "cuda" else "bfloat16" if has_bfloat16() else "float32"
+    if compute_type not in FORMATS:
+        raise ConfigError(
+            "decode.compute_type", compute_type, f"the engine seq2seq knows auto, {', '.join(FORMATS)}"
+        )
+    return FORMATS[compute_type]
+
+
+def _model(model_dir: Path, config: Config, device: Device, dtype: torch.dtype) -> Model:
+    where = torch.device("cpu" if device.kind == "cpu" else str(device))
+    if not seq2seq_checkpoint.is_whisper(model_dir):
+        raise ValueError("not a Whisper checkpoint")
+    return WhisperModel(model_dir, config.engines.seq2seq, where, dtype)

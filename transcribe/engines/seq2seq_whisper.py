@@ -1,0 +1,181 @@
+"""Whisper in the seq2seq engine: features, prompts, search, words from one reading of the text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from faster_whisper.feature_extractor import FeatureExtractor
+
+from transcribe.alignment.recipe import aligned
+from transcribe.alignment.words import WHISPER
+from transcribe.config import Seq2SeqConfig
+from transcribe.engines import seq2seq_checkpoint, whisper_tokens
+from transcribe.engines.seq2seq_network import Decoding, Memory, Whisper
+from transcribe.engines.seq2seq_search import Found, SearchOptions, search
+from transcribe.engines.whisper_features import ENCODED_PER_S, WINDOW_S, context_s, features
+from transcribe.engines.whisper_tokens import WhisperTokens
+from transcribe.errors import ModelError
+from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
+
+MAX_TOKENS_PER_S = 12.5
+"""Of encoded audio; bounds what a loop can cost."""
+
+
+class WhisperModel:
+    """Implements ``seq2seq.Model``."""
+
+    def __init__(
+        self, folder: Path, options: Seq2SeqConfig, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        checkpoint = seq2seq_checkpoint.read(folder)
+        self._network = Whisper(
+            checkpoint.weights,
+            n_encoder_heads=checkpoint.config["encoder_attention_heads"],
+            n_decoder_heads=checkpoint.config["decoder_attention_heads"],
+            device=device,
+            dtype=dtype,
+        )
+        self._options = options
+        self._tokens = WhisperTokens(folder / "tokenizer.json", is_multilingual=checkpoint.is_multilingual)
+        self._mel = FeatureExtractor(feature_size=checkpoint.config["num_mel_bins"])
+        self._languages = checkpoint.generation.get("lang_to_id") or {}
+        self._is_multilingual = checkpoint.is_multilingual
+        self._not_first = checkpoint.generation.get("begin_suppress_tokens") or []
+        self._chooses_heads = not checkpoint.alignment_heads
+        self._heads = checkpoint.alignment_heads or self._upper_heads()
+
+    def _upper_heads(self) -> list[tuple[int, int]]:
+        """Of the upper half of the layers, where a model that names none has those that tell the time."""
+        layers = range(self._network.n_layers // 2, self._network.n_layers)
+        return [(layer, head) for layer in layers for head in range(self._network.n_heads)]
+
+    def encoded_s(self, duration_s: float, full_context: bool) -> float:
+        if full_context:
+            return WINDOW_S
+        return context_s(duration_s, self._options.context_margin_s, self._options.context_step_s)
+
+    def transcribe(
+        self, chunks: Sequence[ChunkAudio], length_s: float, options: DecodeOptions
+    ) -> list[Hypothesis]:
+        tokenizers = [self._tokens.of(chunk.language) for chunk in chunks]
+        prompts = [whisper_tokens.prompt(tokenizer) for tokenizer in tokenizers]
+        max_tokens = min(self._network.max_positions // 2, 10 + math.ceil(MAX_TOKENS_PER_S * length_s))
+        memory = self._encode(chunks, length_s)
+        decoding = Decoding(self._network, memory, options.beam_size, len(prompts[0]) + max_tokens)
+        first, last = decoding.prompt(torch.tensor(prompts, device=self._network.device))
+        no_speech = first.softmax(-1)[:, tokenizers[0].no_speech].tolist()
+        found = search(
+            last,
+            decoding,
+            SearchOptions(
+                options.beam_size,
+                end=tokenizers[0].eot,
+                max_tokens=max_tokens,
+                never=self._never(),
+                not_first=self._not_first,
+                no_repeat_ngram_size=options.no_repeat_ngram_size,
+            ),
+        )
+        places = decoding.places()
+        words = self._words(chunks, prompts, [of_chunk[0] for of_chunk in found], memory, places)
+        return [
+            self._hypothesis(chunk, of_chunk, prob, of_words, options.n_best)
+            for chunk, of_chunk, prob, of_words in zip(chunks, found, no_speech, words, strict=True)
+        ]
+
+    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+        """With the whole window of context."""
+        if not self._is_multilingual:
+            raise ModelError("an English-only model cannot tell which language is spoken")
+        decoding = Decoding(self._network, self._encode(chunks, WINDOW_S), 1, 1)
+        start = torch.full((len(chunks), 1), self._tokens.of(None).sot, device=self._network.device)
+        codes = [name[2:-2] for name in self._languages]
+        probs = decoding.prompt(start)[0][:, list(self._languages.values())].softmax(-1)
+        return [
+            LanguageScores(tuple(sorted(zip(codes, row, strict=True), key=lambda one: -one[1])))
+            for row in probs.tolist()
+        ]
+
+    def _encode(self, chunks: Sequence[ChunkAudio], length_s: float) -> Memory:
+        heard = (features(self._mel, chunk, length_s) for chunk in chunks)
+        if self._one_by_one:
+            parts: Iterable[Memory] = (self._network.encode(torch.from_numpy(one)[None]) for one in heard)
+        else:
+            parts = [self._network.encode(torch.from_numpy(np.stack(list(heard))))]
+        return Memory.together(parts, len(chunks))
+
+    @property
+    def _one_by_one(self) -> bool:
+        """On CPU, what is not decoded is done a chunk at a time: it stays near the cache, and its digits do
+        not depend on the batch."""
+        return bool(self._network.device.type == "cpu")
+
+    def _never(self) -> list[int]:
+        """Symbols that are never spoken, and all control tokens and times."""
+        tokenizer = self._tokens.of(None)
+        return [*tokenizer.non_speech_tokens, *range(tokenizer.eot + 1, self._network.n_vocabulary)]
+
+    def _words(
+        self,
+        chunks: Sequence[ChunkAudio],
+        prompts: Sequence[list[int]],
+        accepted: Sequence[Found],
+        memory: Memory,
+        places: Sequence[int],
+    ) -> list[tuple[HypothesisWord, ...]]:
+        """Reads each text beside its chunk. Of several read together the shorter are filled up with ends."""
+        whole = range(len(chunks))
+        end = self._tokens.of(None).eot
+        words: list[tuple[HypothesisWord, ...]] = []
+        for group in [[n] for n in whole] if self._one_by_one else [list(whole)]:
+            texts = [[*prompts[n], *accepted[n].tokens, end] for n in group]
+            n_longest = max(map(len, texts))
+            rows = [text + [end] * (n_longest - len(text)) for text in texts]
+            tokens = torch.tensor(rows, device=self._network.device)
+            read = self._network.read(tokens, memory.of([places[n] for n in group]), self._heads)
+            for n, scores in zip(group, read, strict=True):
+                words.append(self._words_of(chunks[n], len(prompts[n]), accepted[n], scores))
+        return words
+
+    def _words_of(
+        self, chunk: ChunkAudio, n_prompt: int, accepted: Found, scores: torch.Tensor
+    ) -> tuple[HypothesisWord, ...]:
+        n_frames = math.ceil(chunk.duration_s * ENCODED_PER_S)
+        n_text = len(accepted.tokens)
+        attention = scores[:, : n_prompt + n_text + 1, :n_frames].softmax(-1).cpu().numpy()
+        texts, groups = self._tokens.of(chunk.language).split_to_word_tokens(list(accepted.tokens))
+        return aligned(
+            attention,
+            slice(n_prompt - 1, n_prompt + n_text),
+            texts,
+            [len(group) for group in groups],
+            [math.exp(logprob) for logprob in accepted.token_logprobs],
+            chunk.duration_s,
+            WHISPER,
+            choose_heads=self._chooses_heads,
+        )
+
+    def _hypothesis(
+        self,
+        chunk: ChunkAudio,
+        found: Sequence[Found],
+        no_speech_prob: float,
+        words: tuple[HypothesisWord, ...],
+        n_best: int,
+    ) -> Hypothesis:
+        tokenizer = self._tokens.of(chunk.language)
+        candidates = tuple(
+            Candidate(whisper_tokens.text(tokenizer, one.tokens), one.avg_logprob) for one in found[:n_best]
+        )
+        return Hypothesis(
+            candidates[0].text,
+            tokenizer.language_code,
+            words,
+            avg_logprob=candidates[0].avg_logprob,
+            no_speech_prob=no_speech_prob,
+            candidates=candidates,
+        )
