@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from transcribe.config import Config
 from transcribe.tables import schemas
+from transcribe.verdicts import Doubt, Status
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = {
@@ -32,7 +33,7 @@ DOCUMENTS = {
     "jobs/README.md": ["files jobs"],
     "conf/README.md": ["settings", "files conf"],
     "transcribe/README.md": ["files transcribe"],
-    "transcribe/tables/README.md": [*TABLES, "files transcribe/tables"],
+    "transcribe/tables/README.md": [*TABLES, "statuses", "doubts", "files transcribe/tables"],
     "udfs/README.md": ["files udfs"],
     "scripts/README.md": ["files scripts"],
 }
@@ -140,6 +141,10 @@ def part(name: str) -> str:
     """The Markdown of a derived part."""
     if name == "settings":
         return markdown(("Key", "Default", "Meaning"), list(settings()), 2)
+    if name == "statuses":
+        return markdown(("Status", "Meaning"), [(str(status), status.meaning) for status in Status], 1)
+    if name == "doubts":
+        return markdown(("Why", "Meaning"), [(str(doubt), doubt.meaning) for doubt in Doubt], 1)
     if name in TABLES:
         return markdown(("Column", "Type", "Meaning"), list(columns(TABLES[name])), 2)
     return markdown(("File", "What it is"), files(name.removeprefix("files ")), 1)

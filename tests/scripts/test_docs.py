@@ -21,6 +21,7 @@ from transcribe.inputs.columns import COLUMNS
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.tables.tables import Tables
+from transcribe.verdicts import Doubt, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("transcribe", "udfs", "jobs", "conf", "scripts")
@@ -127,6 +128,11 @@ def test_meanings_reach_the_published_tables(tmp_path):
     assert comments == {field.name: field.metadata[b"comment"].decode() for field in TRANSCRIPTS}
     (utterances,) = (field for field in fields if field.name == "utterances")
     assert "rejected" in str(utterances)
+
+
+def test_every_verdict_is_explained():
+    assert {status for status, _ in rows("statuses")} == {str(status) for status in Status}
+    assert {doubt for doubt, _ in rows("doubts")} == {str(doubt) for doubt in Doubt}
 
 
 def test_manifest_columns_are_the_documented_ones():
