@@ -39,6 +39,7 @@ from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
+from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.registry import Registry
 from transcribe.storage.files import absolute, check_writable
 from transcribe.storage.s3 import S3Options
@@ -167,6 +168,7 @@ def _fetch_models(planned: Plan, registry: Registry) -> None:
     """Before any wave: missing weights end the run now, not on an executor."""
     transcribing = {name for one in planned.to_do.values() for name in one.models}
     identifying = {one.identifier for one in planned.to_do.values() if one.identifier}
+    fetch(VAD_NETWORK)
     for name in sorted(transcribing | identifying):
         entry = registry.get(name)
         if entry.files:

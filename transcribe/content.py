@@ -1,4 +1,4 @@
-"""What can change a text, beside audio and model: ``CONTENT_VERSION``, settings and hints, as one hash."""
+"""What can change a text beside audio and model: ``CONTENT_VERSION``, VAD network, settings and hints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from transcribe.config import Config
+from transcribe.models.networks import VAD_NETWORK
 
 CONTENT_VERSION = 1
 """Raised by hand, with a line here, when the same settings and models give other texts than before: then all
@@ -37,6 +38,7 @@ def settings_hash(config: Config, identified_by: str | None, *hints: str | None)
             del settings["language"][name]
     content = {
         "version": CONTENT_VERSION,
+        "vad_network": VAD_NETWORK.files,
         "identified_by": identified_by,
         "hints": hints,
         "settings": settings,

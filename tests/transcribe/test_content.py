@@ -83,6 +83,13 @@ def test_values_count_and_not_their_spelling():
     )
 
 
+def test_another_vad_network_is_noticed(monkeypatch):
+    other = content.VAD_NETWORK.model_copy(update={"files": {"silero_vad_v7.onnx": "0" * 64}})
+    before = settings_hash(Config(), None)
+    monkeypatch.setattr(content, "VAD_NETWORK", other)
+    assert settings_hash(Config(), None) != before
+
+
 def test_only_a_raised_content_version_makes_a_release_matter(monkeypatch):
     before = settings_hash(Config(), None)
     monkeypatch.setattr("transcribe.__version__", "99.0")

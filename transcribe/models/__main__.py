@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -15,7 +16,8 @@ from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError
 from transcribe.layers import shipped
 from transcribe.models.cache import fetch, is_cached
-from transcribe.models.registry import ModelEntry, Registry
+from transcribe.models.networks import NETWORKS
+from transcribe.models.registry import ModelEntry, Registry, Weights
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,24 +37,36 @@ def main(argv: list[str] | None = None) -> int:
     try:
         registry = Registry.load(shipped(arguments.models))
         if arguments.command == "list":
-            print("\n".join(_line(registry, entry) for entry in registry.models.values()))
+            print("\n".join(_line(entry) for entry in (*registry.models.values(), *NETWORKS.values())))
         elif arguments.command == "show":
-            print(_described(registry, registry.find(arguments.name, "name")))
+            print(_described(registry, _find(registry, arguments.name)))
         else:
-            print(fetch(registry.get(arguments.name, "name")))
+            print(_fetched(_find(registry, arguments.name)))
     except (ConfigError, ModelError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def _line(registry: Registry, entry: ModelEntry) -> str:
-    languages = ",".join(entry.languages) if entry.languages else "many"
+def _find(registry: Registry, name: str) -> Weights:
+    return NETWORKS[name] if name in NETWORKS else registry.find(name, "NAME")
+
+
+def _fetched(entry: Weights) -> Path:
+    if entry.stage == "retired":
+        raise ConfigError("NAME", entry.name, "is retired; change its stage in the registry to use it")
+    return fetch(entry)
+
+
+def _line(entry: Weights) -> str:
+    engine, languages = "-", "-"
+    if isinstance(entry, ModelEntry):
+        engine, languages = entry.engine, ",".join(entry.languages or ["many"])
     here = "fetched" if is_cached(entry) else "-"
-    return f"{entry.name:<20} {entry.stage:<10} {entry.engine:<12} {languages:<12} {here:<8} {entry.licence}"
+    return f"{entry.name:<20} {entry.stage:<10} {engine:<12} {languages:<12} {here:<8} {entry.licence}"
 
 
-def _described(registry: Registry, entry: ModelEntry) -> str:
+def _described(registry: Registry, entry: Weights) -> str:
     """The entry as the registry says it, and what leads to it."""
     content = entry.model_dump(mode="json", exclude_defaults=True)
     routes = [route.model_dump(exclude_none=True) for route in registry.routes if route.model == entry.name]

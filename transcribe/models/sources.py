@@ -1,11 +1,12 @@
-"""Where a model's files can be downloaded from: a hub, package-registry wheels, a folder.
+"""Where a model's files can be had from: a hub, package-registry wheels, an installed package, a folder.
 
-A source only copies bytes; ``registry.fetch`` decides by sha256 whether they are the right ones.
+A source only copies bytes; ``cache.fetch`` decides by sha256 whether they are the right ones.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 import ssl
 import subprocess
@@ -77,6 +78,24 @@ class WheelSource(Strict):
                             shutil.copyfileobj(part, out, 1 << 20)
 
 
+class PackageSource(Strict):
+    """A folder inside a Python package that is installed here. The package is not imported."""
+
+    package: str
+    subfolder: str
+
+    def __str__(self) -> str:
+        return f"package {self.package}, {self.subfolder}"
+
+    def download(self, files: list[str], folder: Path) -> None:
+        """Writes ``files`` into ``folder``. Raises ModelError or OSError."""
+        found = importlib.util.find_spec(self.package)
+        if found is None or not found.submodule_search_locations:
+            raise ModelError(f"the package {self.package} is not installed")
+        for name in files:
+            shutil.copyfile(Path(found.submodule_search_locations[0]) / self.subfolder / name, folder / name)
+
+
 class FolderSource(Strict):
     """A folder on this machine or a shared mount that holds the files under their names."""
 
@@ -93,15 +112,18 @@ class FolderSource(Strict):
 
 def _kind(source: Any) -> str | None:
     given = source if isinstance(source, dict) else dict(source)
-    return next((kind for kind in ("hub", "wheels", "folder") if kind in given), None)
+    return next((kind for kind in ("hub", "wheels", "package", "folder") if kind in given), None)
 
 
 Source = Annotated[
     Annotated[HubSource, Tag("hub")]
     | Annotated[WheelSource, Tag("wheels")]
+    | Annotated[PackageSource, Tag("package")]
     | Annotated[FolderSource, Tag("folder")],
     Discriminator(
-        _kind, custom_error_type="source", custom_error_message="a source has the key hub, wheels or folder"
+        _kind,
+        custom_error_type="source",
+        custom_error_message="a source has the key hub, wheels, package or folder",
     ),
 ]
 

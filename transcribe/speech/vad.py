@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transcribe.config import VadConfig
+from transcribe.models.cache import fetch
+from transcribe.models.networks import VAD_NETWORK
 from transcribe.types import SAMPLE_RATE, Samples, Segment
 
 WINDOW_SAMPLES = 512
@@ -146,13 +147,13 @@ class SegmentDetector:
 
 @cache
 def _session() -> Any:
-    """One ONNX session a process; its runs are stateless, so channels share it."""
+    """One ONNX session a process; its runs are stateless, so channels share it. Raises ``ModelError``."""
     import onnxruntime
-    from faster_whisper.utils import get_assets_path
 
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    path = Path(get_assets_path()) / "silero_vad_v6.onnx"
+    (name,) = VAD_NETWORK.files
+    path = fetch(VAD_NETWORK) / name
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

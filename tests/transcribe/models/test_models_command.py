@@ -36,7 +36,7 @@ def test_list_has_a_line_a_model(registry, capsys):
     assert main(["--models", str(registry), "list"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["used", "production", "fake", "many", "-", "MIT"] in lines
-    assert ["old", "retired", "fake", "many", "-", "MIT"] in lines and len(lines) == 2
+    assert ["old", "retired", "fake", "many", "-", "MIT"] in lines and len(lines) == 3
 
 
 def test_show_tells_all_that_is_known(registry, capsys):
@@ -55,6 +55,15 @@ def test_fetch_prints_the_folder(registry, capsys):
     assert (folder / "model.bin").read_bytes() == b"weights"
     main(["--models", str(registry), "list"])
     assert "fetched" in capsys.readouterr().out
+
+
+def test_the_network_that_finds_speech_is_listed_with_its_licence(registry, capsys):
+    assert main(["--models", str(registry), "list"]) == 0
+    assert "silero-vad-v6" in capsys.readouterr().out
+    assert main(["--models", str(registry), "fetch", "silero-vad-v6"]) == 0
+    (file,) = Path(capsys.readouterr().out.strip()).glob("*.onnx")
+    assert main(["--models", str(registry), "show", "silero-vad-v6"]) == 0
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,10 @@ def test_the_shipped_registry_is_complete():
         (lambda raw: raw["models"]["base"]["files"].update({"../model": "0" * 64}), "models.base.files"),
         (lambda raw: raw["models"]["base"]["files"].update({"extra.json": "0" * 64}), "members of wheels"),
         (lambda raw: raw["models"]["base"].update(sources=[{"hub": "a/b"}]), "sources.0.hub.revision"),
-        (lambda raw: raw["models"]["base"].update(sources=[{"url": "a/b"}]), "hub, wheels or folder"),
+        (
+            lambda raw: raw["models"]["base"].update(sources=[{"url": "a/b"}]),
+            "wheels, package or folder",
+        ),
         (lambda raw: raw["models"]["base"].update(name="other"), "leave `name` out"),
         (lambda raw: raw.update(default="huge"), "unknown model 'huge'"),
         (lambda raw: as_production(raw, "tiny.en").update(default="tiny.en"), "speaks only ['en']"),
