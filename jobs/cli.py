@@ -15,7 +15,7 @@ from typing import Protocol
 from jobs import session
 from jobs.spark.errors import SPARK_ERRORS, telling_line
 from transcribe.errors import ConfigError, ModelError, TranscribeError
-from transcribe.escape import printable
+from transcribe.escape import printable, tolerant_stdout
 
 MAX_CHARACTERS = 2000
 """Of an error's line: a remedy may name much."""
@@ -46,6 +46,7 @@ def run_job(action: Callable[[], Answer]) -> int:
 
     Stops the session only if the action has opened it.
     """
+    tolerant_stdout()
     with session.stopped_if_opened():
         try:
             answer = action()

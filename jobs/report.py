@@ -146,6 +146,7 @@ class Report:
         lines.append(self._line("planned", f"{self.n_planned} = {parts}"))
         if self.n_skipped:
             lines.append(self._line("skipped", self._skipped()))
+        lines += [self._line("input", printable(note)) for note in self.plan.notes]
         if self.n_published:
             lines += self._speed()
         if self.outcome.kept:

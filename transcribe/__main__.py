@@ -16,6 +16,7 @@ from transcribe.engines.base import Engine
 from transcribe.engines.cache import EngineCache
 from transcribe.engines.loading import choose_device
 from transcribe.errors import ConfigError, LanguageError, ModelError, RecordingError
+from transcribe.escape import printable, tolerant_stdout
 from transcribe.languages import normalize_hint
 from transcribe.models.registry import ModelEntry, Registry
 from transcribe.pipeline import LoadEngine, transcribe_recording
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     options = parser.parse_args()
+    tolerant_stdout()
     if len(options.files) > 1 and options.format in ("srt", "vtt"):
         parser.error(f"--format {options.format} makes one subtitle file: give one FILE")
     try:
@@ -76,10 +78,10 @@ def _transcribe(
         with local_copy(file, s3) as path:
             transcript = transcribe_recording(recording, path, config, models, load_engine)
     except RecordingError as error:
-        print(f"{file}: {error} → {error.next_step}", file=sys.stderr)
+        print(f"{printable(file)}: {printable(error, 500)} → {error.next_step}", file=sys.stderr)
         return False
     if len(options.files) > 1 and options.format == "text":
-        print(f"# {file}")
+        print(f"# {printable(file)}")
     print(render(transcript, options.format))
     return True
 

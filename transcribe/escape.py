@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import unicodedata
 
 MAX_CHARACTERS = 200
@@ -25,6 +27,12 @@ def printable(text: object, max_characters: int = MAX_CHARACTERS) -> str:
             return "".join([*shown, "…"])
         shown.append(seen)
     return "".join(shown)
+
+
+def tolerant_stdout() -> None:
+    """What the terminal's encoding lacks is printed as an escape and ends nothing; stderr is so by itself."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _escaped(character: str) -> str:

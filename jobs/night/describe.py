@@ -39,6 +39,7 @@ def describe(plan: Plan, past_rtfx: float, n_past_runs: int, max_redo_share: flo
     if plan.redoes_too_much(max_redo_share):
         lines.append(f"stops       {redo_in_words(plan)}: --redo allows it (job.max_redo_share)")
     lines += _groups(plan)
+    lines += map(printable, plan.notes)
     lines += _first(f"unreadable: {printable(f.recording_id)}: {printable(f.message)}" for f in unreadable)
     return "\n".join(lines)
 

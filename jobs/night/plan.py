@@ -42,6 +42,7 @@ class Plan:
     done: list[str] = field(default_factory=list)  # current transcript, nothing changed
     given_up: dict[str, str] = field(default_factory=dict)  # id → error: failed before, nothing changed
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
     transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
     stale_failures: set[str] = field(default_factory=set)  # of recordings that succeeded since
     suspects: set[str] = field(default_factory=set)  # of to_do: crashed their worker before
@@ -95,7 +96,7 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     ids = [*inputs.recordings, *inputs.unplannable]
     transcripts = {row["recording_id"]: row for row in tables.current_transcripts(ids).to_pylist()}
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
-    plan = Plan(unplannable=inputs.unplannable)
+    plan = Plan(unplannable=inputs.unplannable, notes=inputs.notes())
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     for id_, recording in inputs.recordings.items():
         transcript, failure = transcripts.get(id_), failures.get(id_)

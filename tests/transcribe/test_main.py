@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +84,30 @@ def test_a_model_is_loaded_once_for_all_files(run, monkeypatch):
     monkeypatch.setattr(fake, "load", lambda *given: loaded.append(given[2]) or load(*given))
     assert run(CLIP, CLIP, CLIP, "--set", "decode.threads=3")[0] == 0
     assert loaded == [Device("cpu", 0, 3)]
+
+
+def test_names_that_are_not_utf8_and_terminals_without_a_letter(tmp_path):
+    """In processes of their own: a test's stdout takes everything."""
+    name = tmp_path / os.fsdecode(b"caf\xe9.ogg")
+    shutil.copy(CLIP, name)
+    code = (
+        "import sys; from transcribe.escape import printable, tolerant_stdout; tolerant_stdout();"
+        "print(printable(sys.argv[1])); print('日本 é →')"
+    )
+    for encoding, seen in (("utf-8", "日本 é →"), ("latin-1", "\\u65e5\\u672c é \\u2192")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(name)],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+        )
+        assert done.stdout.decode(encoding).splitlines() == [f"{tmp_path}/caf\\udce9.ogg", seen]
+
+
+def test_a_name_that_is_not_utf8_is_transcribed(run, tmp_path):
+    name = str(tmp_path / os.fsdecode(b"caf\xe9.ogg"))
+    shutil.copy(CLIP, name)
+    code, out, _ = run(name, CLIP)
+    assert code == 0 and out.startswith(f"# {tmp_path}/caf\\udce9.ogg\n") and out.count("7919") == 2
+    code, out, _ = run(name, "--format", "json")
+    assert code == 0 and json.loads(out)["utterances"]

@@ -6,6 +6,7 @@ Decoders answer "invalid data" to all of these; here each gets its true reason.
 from __future__ import annotations
 
 import codecs
+import re
 
 from transcribe.errors import DecodeError
 
@@ -28,6 +29,7 @@ _AUDIO_HEADERS = (
     b"RIFF", b"RF64", b"BW64", b"FORM", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR",
     b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice File",
 )  # fmt: skip
+_LINK = re.compile(rb"(?![^/]*://)[^\r\n]{0,1000}/[^\r\n/]{1,255}\.\w{1,5}")  # all of the file, no line's end
 _MARKUP = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document"))
 
 
@@ -52,6 +54,12 @@ def refuse_documents(head: bytes, *, headerless: bool) -> None:
             "pointer_file",
             "a Git LFS or git-annex pointer stands in the recording's place: the audio was not fetched",
             "run `git lfs pull` or `git annex get` where the recordings come from, then copy them again",
+        )
+    if text and _LINK.fullmatch(head):
+        raise DecodeError(
+            "pointer_file",
+            "the name of another file stands in the recording's place: a link that was copied as text",
+            "copy what the link leads to",
         )
     beginning = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     kinds = [kind for magic, kind in _DOCUMENTS if head.startswith(magic)]

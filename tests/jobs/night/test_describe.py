@@ -67,6 +67,13 @@ def test_a_run_that_would_stop_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "stops" not in describe(plan, 0.0, 0, 0.8)
 
 
+def test_it_says_what_of_the_input_was_left_out() -> None:
+    text = describe(
+        Plan(notes=["left out: 3 *.json beside recordings", "columns not used: a\x1b[2J"]), 0.0, 0, 1.0
+    )
+    assert "\nleft out: 3 *.json beside recordings\n" in text and text.endswith("a\\x1b[2J")
+
+
 def test_a_long_list_of_failures_is_cut() -> None:
     plan = Plan(unplannable={str(n): unplannable(str(n)) for n in range(100)})
     lines = describe(plan, 0.0, 0, 1.0).splitlines()

@@ -332,6 +332,9 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1234\n
     [
         (b"", "empty_file", "0 bytes"),
         (LFS, "pointer_file", "Git LFS"),
+        (b"../objects/not fetched.ogg", "pointer_file", "a link that was copied as text"),
+        (b"https://host/calls/a.html", "not_audio", "plain text"),
+        (b"see calls/a.wav\n", "not_audio", "plain text"),
         (b"/annex/objects/SHA256E-s31390--f50d.mp3\n", "pointer_file", "git-annex"),
         (b"../.git/annex/objects/Wx/0p/SHA256E-s31390--f50d.mp3", "pointer_file", "git-annex"),
         (b"plain words, no audio\n" * 50, "not_audio", "plain text"),
