@@ -1,4 +1,4 @@
-"""Encoder-decoder models in PyTorch: Whisper, by a path of our own.
+"""Encoder-decoder models in PyTorch: Whisper by a path of our own, any other through transformers.
 
 Chunks of one encoded length share a batch. On CPU as many batches are worked on at a time as there are
 threads, one thread each, on the same weights: two threads on one batch cost a quarter more than one each.
@@ -20,6 +20,7 @@ from transcribe.engines import seq2seq_checkpoint
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.batching import batches
 from transcribe.engines.cpu import has_bfloat16, keep_freed_memory, one_blas_thread
+from transcribe.engines.seq2seq_transformers import TransformersModel
 from transcribe.engines.seq2seq_whisper import WhisperModel
 from transcribe.errors import ConfigError, InferenceError, ModelError
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
@@ -129,6 +130,6 @@ def number_format(compute_type: str, kind: str) -> torch.dtype:
 
 def _model(model_dir: Path, config: Config, device: Device, dtype: torch.dtype) -> Model:
     where = torch.device("cpu" if device.kind == "cpu" else str(device))
-    if not seq2seq_checkpoint.is_whisper(model_dir):
-        raise ValueError("not a Whisper checkpoint")
-    return WhisperModel(model_dir, config.engines.seq2seq, where, dtype)
+    if seq2seq_checkpoint.is_whisper(model_dir):
+        return WhisperModel(model_dir, config.engines.seq2seq, where, dtype)
+    return TransformersModel(model_dir, where, dtype)
