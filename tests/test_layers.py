@@ -37,6 +37,7 @@ FLOORS = (
     {"verdicts", "escape"},
     {"types"},
     {"errors", "clock", "payload"},
+    {"parallel"},
     {"languages", "layers", "config"},
     {"engines.names"},
     {"models"},
@@ -50,6 +51,7 @@ FLOORS = (
     {"text"},
     {"transcript"},
     {"pipeline", "tables", "deliver", "evaluate"},
+    {"console"},
     {"__main__"},
 )
 """Inside the library, in the order in which data flows: nothing imports what stands on a later line."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from jobs.night.progress import note
 from jobs.night.run import Run
 from jobs.spark.errors import SPARK_ERRORS, is_crash
 from jobs.spark.frames import small_frame
+from jobs.spark.read import spark_schema
 from transcribe.config import Config
 from transcribe.inputs.read import Inputs, Unplannable
-from transcribe.payload import dump, parse
 from transcribe.tables.current import MIN_REDONE, Decision, Rule, is_too_much
 from transcribe.tables.tables import Tables
 from transcribe.types import Failure, Recording
-from udfs.segment import PROBED, probe_all
+from udfs import rows
+from udfs.rows import PAYLOAD, PROBED
+from udfs.segment import probe_all
 
 GUESSED_DURATION_S = 300.0
 """For packing waves, where a header does not tell."""
@@ -130,18 +130,18 @@ def probe(plan: Plan, run: Run) -> None:
     """
     spark = run.spark
     n_tasks = min(len(plan.to_do), 4 * spark.sparkContext.defaultParallelism)
-    rows = [(dump(one.recording),) for one in plan.to_do.values()]
-    recordings = small_frame(spark, rows, pa.schema([("payload", pa.string())])).repartition(n_tasks)
-    note(f"reading the headers of {len(rows)} recordings")
+    planned = [rows.of(one.recording) for one in plan.to_do.values()]
+    recordings = small_frame(spark, planned, PAYLOAD).repartition(n_tasks)
+    note(f"reading the headers of {len(planned)} recordings")
     try:
-        probed = recordings.mapInPandas(probe_all(run.config, run.s3), PROBED).collect()
+        probed = recordings.mapInPandas(probe_all(run.config, run.s3), spark_schema(PROBED)).collect()
     except SPARK_ERRORS as error:
         if not is_crash(error):
             raise
         return
     for row in probed:
-        if row.payload is not None:
-            plan.unreadable[row.recording_id] = parse(Failure, row.payload)
+        if row.kind == "failure":
+            plan.unreadable[row.recording_id] = rows.value(row)
             plan.duration_s.pop(row.recording_id, None)
-        elif row.duration_s is not None and row.duration_s == row.duration_s:
+        elif row.duration_s is not None:
             plan.duration_s[row.recording_id] = row.duration_s

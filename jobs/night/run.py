@@ -12,14 +12,10 @@ from pyspark.sql import SparkSession
 from jobs import session
 from jobs.night.progress import Progress
 from transcribe.config import Config
-from transcribe.errors import LanguageError, failure
 from transcribe.models.registry import Registry
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
-from transcribe.text.script import script_of
-from transcribe.types import Failure, LanguageSource, Recording
-from udfs.merge import Assignment
 
 
 @dataclass(frozen=True)
@@ -41,31 +37,6 @@ class Run:
     @cached_property
     def progress(self) -> Progress:
         return Progress(self.spark, self.config.job.progress_s)
-
-    def usable_hint(self, recording: Recording) -> str | None:
-        return self.registry.usable_hint(recording, self.config.model)
-
-    def assign(
-        self, recording: Recording, language: str, prob: float, source: LanguageSource
-    ) -> Assignment | Failure:
-        """Route a recording whose language is known (``und`` when it holds no speech)."""
-        try:
-            entry = self.registry.entry_for(recording, language, self.config.model)
-        except LanguageError as error:
-            return failure(recording.recording_id, error, "plan")
-        return Assignment(
-            recording,
-            language,
-            prob,
-            source,
-            entry.name,
-            entry.version,
-            entry.engine,
-            self.rule.settings_hash(recording),
-            self.id,
-            self.started_at,
-            script_of(recording, self.config.language.chinese_script),
-        )
 
 
 def new_id(started_at: datetime) -> str:

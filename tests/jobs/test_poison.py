@@ -29,7 +29,7 @@ from nightly_fixtures import (
 )
 
 from jobs import nightly
-from jobs.night import isolate, plan, wave
+from jobs.night import isolate, plan, stages
 from jobs.report import Report
 from jobs.spark.errors import ends_the_run, is_crash, telling_line
 from transcribe.errors import ClusterError, ModelError, PublishError
@@ -99,16 +99,21 @@ def deadly(make_stage: Callable[..., Stage], victim: str, how: signal.Signals) -
 def poison(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Three ways of bringing Spark down, until ``undo``."""
     monkeypatch.setattr(plan, "probe_all", deadly(plan.probe_all, SEGFAULT, signal.SIGSEGV))
-    monkeypatch.setattr(wave, "segment", deadly(wave.segment, SEGFAULT, signal.SIGSEGV))
-    monkeypatch.setattr(wave, "transcribe", deadly(wave.transcribe, KILLED, signal.SIGKILL))
-    merge, bug = wave.merge_group, BUG
+    monkeypatch.setattr(stages, "segment", deadly(stages.segment, SEGFAULT, signal.SIGSEGV))
+    monkeypatch.setattr(stages, "transcribe", deadly(stages.transcribe, KILLED, signal.SIGKILL))
+    merge_group, bug = stages.merge_group, BUG
 
-    def buggy(rows: pa.Table) -> pa.Table:
-        if bug in rows["recording_id"].to_pylist():
-            raise ZeroDivisionError("no words to divide by")
-        return merge(rows)
+    def make_buggy(*args: Any) -> Callable[[pa.Table], pa.Table]:
+        merge = merge_group(*args)
 
-    monkeypatch.setattr(wave, "merge_group", buggy)
+        def buggy(rows: pa.Table) -> pa.Table:
+            if bug in rows["recording_id"].to_pylist():
+                raise ZeroDivisionError("no words to divide by")
+            return merge(rows)
+
+        return buggy
+
+    monkeypatch.setattr(stages, "merge_group", make_buggy)
     return monkeypatch
 
 
@@ -160,7 +165,7 @@ def test_an_executor_without_weights_ends_the_run(
 
         return run
 
-    monkeypatch.setattr(wave, "transcribe", weightless)
+    monkeypatch.setattr(stages, "transcribe", weightless)
     with pytest.raises(ModelError, match=r"^no source gave the files of 'base'$"):
         run()
     assert current(folder / "out", "transcripts") == {} == current(folder / "out", "failures")

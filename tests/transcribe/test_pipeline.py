@@ -1,27 +1,30 @@
-"""One recording from file to transcript, and ``python -m transcribe``, on an engine without weights."""
+"""From files to transcripts, one and many, in one process and several, on an engine without weights."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
+import random
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from core_fixtures import clip, recording, silence, write_wav
 
-from transcribe import __main__ as command
+from transcribe import pipeline
 from transcribe.config import Config, load
+from transcribe.engines.cache import EngineCache
 from transcribe.engines.fake import FakeEngine
-from transcribe.errors import DecodeError, RecordingError
+from transcribe.errors import ClusterError, InferenceError, ModelError
 from transcribe.models.registry import ModelEntry, Registry
-from transcribe.pipeline import transcribe_recording
-from transcribe.types import LanguageScores, Transcript
+from transcribe.pipeline import Progress, transcribe
+from transcribe.types import Failure, LanguageScores, Recording, Transcript
 
-ROOT = Path(__file__).parents[2]
 MODEL = {
     "engine": "fake",
     "revision": "1",
@@ -75,12 +78,13 @@ def run(path: Path, models: Path, config: Config | None = None, hint=None, of_ch
     """(transcript, what each model was asked)"""
     asked: list[tuple[str, str | None]] = []
 
-    def load_engine(entry: ModelEntry) -> Listener:
+    def load_engine(entry: ModelEntry, *_: Any) -> Listener:
         return Listener(entry.name, asked, probs or {"en": 1.0}, of_channel_1)
 
     config = config or load([], ["language.model=many"])
-    transcript = transcribe_recording(recording(hint), path, config, Registry.load(models), load_engine)
-    return transcript, asked
+    one = replace(recording(hint), uri=str(path))
+    (outcome,) = transcribe([one], config, Registry.load(models), engines=EngineCache(load_engine))
+    return outcome, asked
 
 
 def assert_sound(transcript: Transcript) -> None:
@@ -122,8 +126,8 @@ def test_the_language_routes_to_a_model_and_a_hint_asks_nobody(call, models):
 
 
 def test_a_model_that_does_not_speak_the_language_is_an_error_of_the_recording(call, models):
-    with pytest.raises(RecordingError, match="unsupported_language"):
-        run(call, models, load([], ["language.model=many", "model=french"]), en=1.0)
+    failed, _ = run(call, models, load([], ["language.model=many", "model=french"]), en=1.0)
+    assert isinstance(failed, Failure) and failed.error == "unsupported_language"
 
 
 @pytest.mark.parametrize("duration_s", [0.0, 2.0])
@@ -144,90 +148,200 @@ def test_silence_is_a_transcript_without_text(tmp_path, models, duration_s):
 def test_what_is_no_recording_says_so(tmp_path, models, content, error):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    with pytest.raises(DecodeError, match=error):
-        run(path, models)
+    failed, asked = run(path, models)
+    assert isinstance(failed, Failure) and failed.error in error.split("|") and asked == []
 
 
-# --- python -m transcribe
+# --- many recordings
+
+CLIPS = ("call_agent_1", "call_agent_2", "call_caller_1", "call_caller_2", "fr_delivery", "es_appointment")
+BAD, SILENT = "bad", "silent"
 
 
-@pytest.fixture
-def transcribe(models, monkeypatch, capsys):
-    """The command with the fake engine: (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        settings = ["--set", f"models={models}", "--set", "language.model=many"]
-        monkeypatch.setattr(sys, "argv", ["transcribe", *map(str, arguments), *settings])
-        code = command.main()
-        return code, *capsys.readouterr()
-
-    return run
-
-
-def test_formats(transcribe, call):
-    code, out, _ = transcribe(call, "--format", "json")
-    row = json.loads(out)
-    assert code == 0 and row["recording"]["uri"] == str(call) and row["language"] == "en"
-    lines = [f"{u['speaker']}: {u['text']}" for u in row["utterances"]]
-    assert transcribe(call)[1].splitlines() == lines
-    code, srt, _ = transcribe(call, "--format", "srt")
-    assert code == 0 and srt.startswith("1\n00:00:0") and srt.count(" --> ") == len(lines)
-    assert transcribe(call, "--format", "vtt")[1].startswith("WEBVTT\n\n1\n")
-    one_side = json.loads(transcribe(call, "--format", "json", "--channels", "1")[1])
-    assert {u["channel"] for u in one_side["utterances"]} == {1}
-    assert json.loads(transcribe(call, "--format", "json", "--language", "fr-CA")[1])["language"] == "fr"
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> list[Recording]:
+    """Clips, a silent file and one that is no audio, in two rounds."""
+    folder = tmp_path_factory.mktemp("many")
+    for name in CLIPS:
+        write_wav(folder / f"{name}.wav", clip(name))
+    write_wav(folder / f"{SILENT}.wav", silence(2.0))
+    (folder / f"{BAD}.wav").write_bytes(b"this is a letter\n" * 50)
+    return [
+        replace(recording(), recording_id=f"{name}-{n}", uri=str(folder / f"{name}.wav"))
+        for n in range(2)
+        for name in (*CLIPS[:3], BAD, SILENT, *CLIPS[3:])
+    ]
 
 
-def test_a_bad_file_does_not_stop_the_others(transcribe, tmp_path, call):
-    (tmp_path / "bad.wav").write_bytes(b"")
-    missing = tmp_path / "missing.wav"
-    code, out, err = transcribe(tmp_path / "bad.wav", missing, call)
-    assert code == 1 and f"# {call}" in out and "channel_1: " in out
-    assert "empty_file" in err and f"{missing}: not_found" in err and err.count("→") == 2
+def outcomes(recordings: Sequence[Recording], models: Path, **options: Any) -> list[Transcript | Failure]:
+    config = options.pop("config", load([], ["language.model=many"]))
+    return list(transcribe(recordings, config, Registry.load(models), **options))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--set", "decode.bem_size=1"], "did you mean beam_size?"),
-        (["--set", "model=nope"], "not in the registry"),
-        (["--conf", "missing.yaml"], "missing.yaml"),
-        (["--set", "decode.beam_size"], "key=value"),
-        (["--language", "klingon"], "klingon"),
-    ],
-)
-def test_wrong_settings_end_with_code_2(transcribe, call, arguments, words):
-    code, out, err = transcribe(call, *arguments)
-    assert (code, out) == (2, "") and words in err
+def by_id(found: Sequence[Transcript | Failure]) -> dict[str, Transcript | Failure]:
+    keyed = {o.recording.recording_id if isinstance(o, Transcript) else o.recording_id: o for o in found}
+    assert len(keyed) == len(found)
+    return keyed
 
 
-def test_wrong_usage_ends_with_code_2(transcribe, call):
-    for arguments in (["--format", "docx", call], [], [call, call, "--format", "srt"]):
-        with pytest.raises(SystemExit) as caught:
-            transcribe(*arguments)
-        assert caught.value.code == 2
+def ids(recordings: Sequence[Recording]) -> list[str]:
+    return [one.recording_id for one in recordings]
 
 
-def test_the_module_is_a_command(call, models):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "transcribe",
-            call,
-            "--language",
-            "en",
-            "--set",
-            f"models={models}",
-            "--set",
-            "language.model=many",
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
+class Shy(FakeEngine):
+    """Remembers how many chunks it got at a time; fails on those of the ids it is told."""
+
+    def __init__(self, fails_on: str = "") -> None:
+        super().__init__("cpu:0")
+        self.asked: list[int] = []
+        self._fails_on = fails_on
+
+    def transcribe(self, chunks, options):
+        self.asked += [len(chunks)] * bool(chunks)
+        if self._fails_on and any(self._fails_on in chunk.chunk_id for chunk in chunks):
+            raise InferenceError("engine_failed", "out of memory", "lower decode.batch_s")
+        return super().transcribe(chunks, options)
+
+
+def test_each_recording_has_one_outcome_in_their_order(many, models):
+    found = outcomes(many, models)
+    assert list(by_id(found)) == ids(many)
+    for outcome in found:
+        if isinstance(outcome, Transcript):
+            assert_sound(outcome)
+            assert bool(outcome.text) != outcome.recording.recording_id.startswith(SILENT)
+        else:
+            assert (outcome.recording_id[:3], outcome.error) == (BAD, "not_audio")
+    assert outcomes([], models) == []
+
+
+def test_recordings_share_batches_and_nothing_shows_in_the_result(many, models, monkeypatch):
+    engine = Shy()
+    together = outcomes(many, models, engines=EngineCache(lambda *_: engine))
+    assert len(engine.asked) == 1 and engine.asked[0] >= 2 * len(CLIPS)
+    monkeypatch.setattr("transcribe.decoding.batching.GATHER_S", 1.0)
+    assert outcomes(many, models) == together
+    alone = [outcome for one in many for outcome in outcomes([one], models)]
+    assert alone == together
+    shuffled = random.Random(1).sample(many, len(many))
+    assert by_id(outcomes(shuffled, models)) == by_id(together)
+
+
+def test_recordings_are_taken_up_only_as_they_are_needed(many, models, monkeypatch):
+    monkeypatch.setattr("transcribe.decoding.batching.GATHER_S", 1.0)
+    taken: list[str] = []
+
+    def endless():
+        while True:
+            for one in many:
+                taken.append(one.recording_id)
+                yield one
+
+    config = load([], ["language.model=many", "decode.threads=1"])
+    found = transcribe(endless(), config, Registry.load(models))
+    for _ in range(4):
+        next(found)
+    found.close()
+    assert 4 <= len(taken) <= 8
+
+
+def test_samples_of_long_recordings_wait_on_disk(many, models, monkeypatch):
+    together = outcomes(many, models)
+    monkeypatch.setattr("transcribe.speech.spool.MAX_IN_MEMORY_BYTES", 1000)
+    assert outcomes(many, models) == together
+
+
+def test_a_recording_on_which_the_engine_fails_fails_alone(many, models):
+    found = by_id(outcomes(many, models, engines=EngineCache(lambda *_: Shy("call_agent_2-1"))))
+    failed = found.pop("call_agent_2-1")
+    assert isinstance(failed, Failure) and (failed.stage, failed.error) == ("transcribe", "engine_failed")
+    good = by_id(outcomes(many, models))
+    good.pop("call_agent_2-1")
+    assert found == good
+
+
+def test_the_same_recording_twice_is_done_twice(many, models):
+    twice = outcomes([many[0], many[0]], models)
+    assert twice[0] == twice[1] and len(twice) == 2
+
+
+def test_missing_weights_end_it(many, models):
+    with pytest.raises(ModelError, match="no source"):
+        outcomes(many, models, engines=EngineCache(load_nothing))
+
+
+def load_slow(*_: Any) -> FakeEngine:
+    """As if it had taken 7 seconds."""
+    engine = FakeEngine("cpu:0")
+    engine.stats.load_s = 7.0
+    return engine
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_progress_adds_up(many, models, processes):
+    told: list[Progress] = []
+    engines = EngineCache(load_slow)
+    found = outcomes(many, models, processes=processes, engines=engines, on_progress=told.append)
+    last = told[-1]
+    assert (last.n_done, last.n_failed) == (len(many), 2)
+    durations_s = [outcome.duration_s for outcome in found if isinstance(outcome, Transcript)]
+    assert last.audio_s == pytest.approx(sum(durations_s), abs=0.01)
+    assert (
+        last.encoded_s == pytest.approx(last.chunk_s) and last.load_s > 0 and last.n_chunks >= 2 * len(CLIPS)
     )
-    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("channel_0: 0 ")
+    assert [p.n_done for p in told] == sorted(p.n_done for p in told)
+
+
+# --- several processes
+
+
+class Killer(FakeEngine):
+    """Dies with all its process when it gets a chunk of the ids it is told."""
+
+    def __init__(self, victims: Sequence[str]) -> None:
+        super().__init__("cpu:0")
+        self._victims = victims
+
+    def transcribe(self, chunks, options):
+        if any(victim in chunk.chunk_id for victim in self._victims for chunk in chunks):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().transcribe(chunks, options)
+
+
+def load_killer(*_: Any, victims: Sequence[str]) -> Killer:
+    return Killer(victims)
+
+
+def load_nothing(*_: Any) -> FakeEngine:
+    raise ModelError("no source gave the files")
+
+
+def test_the_number_of_processes_does_not_show_in_the_result(many, models):
+    assert by_id(outcomes(many, models, processes=2)) == by_id(outcomes(many, models))
+
+
+def test_a_recording_that_kills_its_process_is_a_failure_and_the_others_go_on(many, models):
+    few, victim = many[:5], "call_agent_2-0"
+    found = by_id(
+        outcomes(few, models, processes=2, engines=EngineCache(partial(load_killer, victims=[victim])))
+    )
+    lost = found.pop(victim)
+    assert isinstance(lost, Failure) and lost.retryable
+    assert (lost.stage, lost.error, lost.message) == (
+        "worker",
+        "worker_crashed",
+        "its process was ended by signal 9",
+    )
+    assert found == by_id(outcomes([one for one in few if one.recording_id != victim], models))
+
+
+def test_a_machine_on_which_everything_dies_is_not_taken_for_bad_recordings(many, models, monkeypatch):
+    monkeypatch.setattr(pipeline, "MAX_LOST", 1)
+    few = many[:2]
+    with pytest.raises(ClusterError, match="2 recordings killed their process, the last by signal 9"):
+        outcomes(few, models, processes=2, engines=EngineCache(partial(load_killer, victims=ids(few))))
+
+
+def test_missing_weights_end_all_processes(many, models):
+    with pytest.raises(ModelError, match="no source"):
+        outcomes(many[:2], models, processes=2, engines=EngineCache(load_nothing))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,18 @@ from transcribe.engines.cache import EngineCache
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import InferenceError
 from transcribe.models.registry import ModelEntry, Registry
-from transcribe.payload import dump, parse
 from transcribe.types import (
     Chunk,
     ChunkAudio,
-    Decoded,
     DecodeOptions,
-    Failure,
     Hypothesis,
     LanguageScores,
     Piece,
     Segment,
 )
+from udfs import rows, worker
 from udfs import transcribe as bridge
-from udfs import worker
+from udfs.rows import SEGMENTED
 
 BAD = "bad"
 
@@ -83,15 +81,21 @@ def chunks(*ids: str, n: int = 2, model: str = "fake") -> pd.DataFrame:
         for id_ in ids
         for k in range(n)
     ]
-    pcm = np.zeros(16_000, np.int16).tobytes()
-    return pd.DataFrame({"payload": [dump(c) for c in made], "pcm": pcm, "language": "en", "model": model})
+    pcm = np.zeros(16_000, np.int16)
+    frame = rows.frame([rows.of_chunk(chunk, pcm) for chunk in made], SEGMENTED)
+    return frame.assign(language="en", model=model)
+
+
+def held(frames: Iterable[pd.DataFrame], kind: str) -> list[Any]:
+    """What the rows of a kind hold."""
+    return [rows.value(row) for frame in frames for row in frame.itertuples() if row.kind == kind]
 
 
 def test_a_chunk_on_which_the_engine_fails_fails_alone(touchy: None, entry: ModelEntry) -> None:
     done_s = Counter()
     stage = bridge.transcribe({"fake": entry}, Config(), done_s)  # type: ignore[arg-type]
-    rows = pd.concat(stage(iter([chunks("a", BAD, "c")])))
-    decoded = [parse(Decoded, text) for text in rows[rows.kind == "decoded"].payload]
+    found = list(stage(iter([chunks("a", BAD, "c")])))
+    decoded = held(found, "decoded")
     assert [(d.chunk.recording_id, d.chunk.index) for d in decoded] == [
         ("a", 0),
         ("a", 1),
@@ -99,30 +103,30 @@ def test_a_chunk_on_which_the_engine_fails_fails_alone(touchy: None, entry: Mode
         ("c", 1),
     ]
     assert all(d.hypothesis.text for d in decoded)
-    failures = [parse(Failure, text) for text in rows[rows.kind == "failure"].payload]
-    assert {(f.recording_id, f.stage, f.error, f.retryable) for f in failures} == {
+    assert {(f.recording_id, f.stage, f.error, f.retryable) for f in held(found, "failure")} == {
         (BAD, "transcribe", "engine_failed", True)
     }
-    (stats,) = (json.loads(text) for text in rows[rows.kind == "stats"].payload)
-    assert stats["device"] == "cuda:2" and stats["load_s"] == 7.0 and stats["audio_s"] == 4.0
+    (cost,) = held(found, "cost")
+    assert (cost.device, cost.load_s, cost.audio_s) == ("cuda:2", 7.0, 4.0)
     assert done_s.value == 6.0
 
 
 def test_a_chunk_whose_language_cannot_be_identified_fails_alone(touchy: None, entry: ModelEntry) -> None:
-    rows = pd.concat(bridge.identify(entry, Config())(iter([chunks("a", BAD, "c")])))
-    scores = rows[rows.kind == "scores"]
+    found = list(bridge.identify(entry, Config())(iter([chunks("a", BAD, "c")])))
+    (frame,) = found
+    scores = frame[frame.kind == "scores"]
     assert list(zip(scores.recording_id, scores.idx, strict=True)) == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
-    assert {parse(LanguageScores, text).probs[0] for text in scores.payload} == {("en", 0.9)}
-    assert set(rows[rows.kind == "failure"].recording_id) == {BAD}
+    assert {one.probs[0] for one in held(found, "scores")} == {("en", 0.9)}
+    assert {one.recording_id for one in held(found, "failure")} == {BAD}
 
 
 def test_a_model_is_loaded_once_and_its_loading_counted_once(touchy: None, entry: ModelEntry) -> None:
-    def load_s(frames: pd.DataFrame) -> list[float]:
-        return [json.loads(text)["load_s"] for text in frames[frames.kind == "stats"].payload]
+    def load_s(frames: list[pd.DataFrame]) -> list[float]:
+        return [cost.load_s for cost in held(frames, "cost")]
 
-    first = pd.concat(bridge.identify(entry, Config())(iter([chunks("a")])))
+    first = list(bridge.identify(entry, Config())(iter([chunks("a")])))
     stage = bridge.transcribe({"fake": entry}, Config(), Counter())  # type: ignore[arg-type]
-    second = pd.concat(stage(iter([chunks("a"), chunks("c")])))
+    second = list(stage(iter([chunks("a"), chunks("c")])))
     assert (load_s(first), load_s(second)) == ([7.0], [0.0])
 
 
@@ -165,8 +169,8 @@ def test_a_models_own_settings_reach_the_decoder(entry: ModelEntry, monkeypatch:
 def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: ModelEntry) -> None:
     """By audio seconds and model, not by frames."""
     frames = [chunks("a", n=1), chunks("b", n=700), chunks("c", n=700), chunks("d", n=1, model="other")]
-    gathered = [[job.chunk.recording_id for job, _ in jobs] for jobs in bridge._gathered(iter(frames))]
-    assert [len(batch) for batch in gathered] == [1201, 200, 1]
+    gathered = [[job.chunk.recording_id for job in jobs] for jobs, _ in bridge._gathered(iter(frames))]
+    assert [len(batch) for batch in gathered] == [1200, 201, 1]
     assert gathered[0][0] == "a" and gathered[2] == ["d"]
     assert list(bridge._gathered(iter([]))) == []
 

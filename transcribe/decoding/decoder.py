@@ -85,8 +85,8 @@ class Decoder:
         self._first = _options(decode.beam_size, decode.full_context)
         self._careful = _options(max(CAREFUL_BEAM, decode.beam_size), full_context=True)
 
-    def decode(self, jobs: Sequence[Job]) -> list[Decoded]:
-        """Results in input order; a chunk that had to be split gives one result a part."""
+    def decode(self, jobs: Sequence[Job]) -> list[list[Decoded]]:
+        """What became of each chunk: one result, or one a part if it had to be split."""
         tries = self._tries(jobs, self._first)
         suspects = {
             i: _Suspect(job, [first])
@@ -94,10 +94,10 @@ class Decoder:
             if self._is_open(first)
         }
         self._repair(list(suspects.values()))
-        results: list[Decoded] = []
-        for i, (job, first) in enumerate(zip(jobs, tries, strict=True)):
-            results += suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
-        return results
+        return [
+            suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
+            for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
+        ]
 
     def _is_open(self, attempt: _Try) -> bool:
         """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""

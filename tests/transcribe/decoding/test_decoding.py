@@ -68,7 +68,7 @@ def job(index: int = 0, n_segments: int = 4, language: str = "en") -> Job:
 def decode(answer: Answer, jobs: Sequence[Job], **guards: object) -> tuple[list[Decoded], ScriptedEngine]:
     engine = ScriptedEngine(answer)
     config = load([], {"decode.beam_size": 2, **{f"guards.{key}": value for key, value in guards.items()}})
-    return Decoder(engine, config).decode(jobs), engine
+    return [one for parts in Decoder(engine, config).decode(jobs) for one in parts], engine
 
 
 def test_what_is_believable_is_decoded_once():
@@ -113,7 +113,7 @@ def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(se
             return [replace(h, text=text, avg_logprob=-0.5, candidates=rivals) for h in found]
 
     engine = Unsure(lambda *_: GOOD)
-    (decoded,) = Decoder(engine, load()).decode([job(n_segments=1)])
+    ((decoded,),) = Decoder(engine, load()).decode([job(n_segments=1)])
     assert [options.full_context for _, options in engine.asked] == [False, True]
     assert decoded.hypothesis.text == texts[kept] and not decoded.hypothesis.candidates
     assert str(decoded.verdict) == "ok" and decoded.attempts == 2
@@ -133,7 +133,7 @@ def test_nobody_is_asked_twice_when(setting):
     rivals = (Candidate("good evening", -0.5), Candidate("good morning", -0.6))
     unsure = {"text": rivals[0].text, "avg_logprob": -0.5, "candidates": rivals}
     engine.transcribe = lambda *a: [replace(h, **unsure) for h in scripted(*a)]  # type: ignore[method-assign]
-    (decoded,) = Decoder(engine, load(overrides=[setting])).decode([job()])
+    ((decoded,),) = Decoder(engine, load(overrides=[setting])).decode([job()])
     assert decoded.attempts == len(engine.asked) == 1 and str(decoded.verdict) == "ok"
 
 

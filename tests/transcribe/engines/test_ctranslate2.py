@@ -15,10 +15,11 @@ from transcribe.config import load
 from transcribe.decoding.decoder import Decoder, Job
 from transcribe.engines import loading
 from transcribe.engines.base import Device, identifier
+from transcribe.engines.cache import EngineCache
 from transcribe.engines.ctranslate2 import CTranslate2Engine
 from transcribe.errors import InferenceError, ModelError
 from transcribe.models.registry import DEFAULT_PATH, Registry
-from transcribe.pipeline import transcribe_recording
+from transcribe.pipeline import transcribe
 from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, DecodeOptions, Hypothesis, Piece, Segment
 
 pytestmark = pytest.mark.weights
@@ -65,7 +66,8 @@ def error_rate(names: list[str], heard: list[str]) -> float:
 
 def test_clips_are_transcribed_in_their_language(engine):
     names = list(texts())
-    decoded = Decoder(engine, load()).decode([job_of(clip(name), texts()[name][0]) for name in names])
+    parts = Decoder(engine, load()).decode([job_of(clip(name), texts()[name][0]) for name in names])
+    decoded = [one for (one,) in parts]
     assert [d.hypothesis.language for d in decoded] == [texts()[name][0] for name in names]
     assert error_rate(names, [d.hypothesis.text for d in decoded]) < 0.06
     assert all(d.verdict.status in ("ok", "repaired") for d in decoded)
@@ -188,8 +190,9 @@ def test_only_speech_is_published(engine, tmp_path):
     registry, name = Registry.load(DEFAULT_PATH), "es_appointment"
 
     def transcript_of(*parts):
-        path = write_wav(tmp_path / "a.wav", np.concatenate(parts))
-        return transcribe_recording(recording(), path, load(), registry, lambda _: engine)
+        one = replace(recording(), uri=str(write_wav(tmp_path / "a.wav", np.concatenate(parts))))
+        (transcript,) = transcribe([one], load(), registry, engines=EngineCache(lambda *_: engine))
+        return transcript
 
     transcript = transcript_of(music(5.0), silence(1.0), clip(name), silence(1.0), noise)
     assert transcript.language == "es" and transcript.language_prob > 0.9
@@ -201,7 +204,7 @@ def test_only_speech_is_published(engine, tmp_path):
 
 @pytest.mark.parametrize("samples", [silence(1.0), music(6.0)], ids=["silence", "music"])
 def test_what_is_no_speech_is_not_believed(engine, samples):
-    (decoded,) = Decoder(engine, load()).decode([job_of(samples, "en")])
+    ((decoded,),) = Decoder(engine, load()).decode([job_of(samples, "en")])
     assert decoded.hypothesis.text == "" or not decoded.verdict.published
 
 

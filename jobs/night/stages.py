@@ -1,0 +1,95 @@
+"""A wave's stages as Spark frames: which rows go to which task. Nothing runs before a frame is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.night.balance import balance, partition_keys
+from jobs.night.run import Run
+from jobs.spark.frames import small_frame
+from jobs.spark.read import spark_schema
+from transcribe.tables.parquet import WRITTEN_FILE_DDL, write_partitioned
+from transcribe.tables.publication import stamped
+from transcribe.tables.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+from transcribe.types import Recording
+from udfs import rows
+from udfs.merge import merge_group
+from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, Assigned, ChunkPlace
+from udfs.segment import segment
+from udfs.transcribe import identify, transcribe
+
+
+def segmented(run: Run, recordings: Sequence[Recording]) -> DataFrame:
+    n_tasks = min(len(recordings), 8 * run.spark.sparkContext.defaultParallelism)
+    planned = small_frame(run.spark, map(rows.of, recordings), PAYLOAD).repartition(n_tasks)
+    return planned.mapInPandas(segment(run.config, run.s3), spark_schema(SEGMENTED))
+
+
+def identified(run: Run, segmented: DataFrame, chunks: Sequence[ChunkPlace]) -> DataFrame:
+    """Language scores of one or more chunks."""
+    name = run.config.language.model
+    wanted = small_frame(run.spark, map(rows.of_place, chunks), PLACE)
+    n_tasks = min(len(chunks), 2 * run.spark.sparkContext.defaultParallelism)
+    return (
+        segmented.where("kind = 'chunk'")
+        .join(F.broadcast(wanted), PLACE.names)
+        .withColumns({"model": F.lit(name), "language": F.lit(None).cast("string")})
+        .repartition(n_tasks)
+        .mapInPandas(identify(run.registry.get(name), run.config), spark_schema(IDENTIFIED))
+    )
+
+
+def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str, str]]) -> DataFrame:
+    """Chunks of all recordings together, each with its model and language: balanced over tasks by audio
+    seconds, one model a task."""
+    if not work:
+        return small_frame(run.spark, [], DECODED)
+    bins = balance(
+        [(model, chunk.duration_s) for chunk, model, _ in work],
+        run.config.job.task_audio_s,
+        run.spark.sparkContext.defaultParallelism,
+    )
+    n_tasks = max(bins) + 1
+    keys = partition_keys(n_tasks)
+    placed = [
+        {**rows.of_place(chunk), "model": model, "language": language, "key": keys[bin_]}
+        for (chunk, model, language), bin_ in zip(work, bins, strict=True)
+    ]
+    placement = small_frame(run.spark, placed, PLACEMENT)
+    entries = {name: run.registry.get(name) for name in {model for _, model, _ in work}}
+    return (
+        segmented.where("kind = 'chunk'")
+        .select(*PLACE.names, "kind", "payload", "pcm")
+        .join(F.broadcast(placement), PLACE.names)
+        .repartition(n_tasks, "key")
+        .sortWithinPartitions(*PLACE.names)
+        .mapInPandas(transcribe(entries, run.config, run.progress.decoded_s), spark_schema(DECODED))
+    )
+
+
+def written(
+    run: Run, segmented: DataFrame, decoded: DataFrame, assigned: Mapping[str, Assigned]
+) -> DataFrame:
+    """Each recording's chunks merged into its row, and the rows in files; nothing is visible yet."""
+    known = small_frame(run.spark, (rows.of(one, id_) for id_, one in assigned.items()), PAYLOAD)
+    segmentations = segmented.where("kind = 'segmentation'").select(PAYLOAD.names)
+    texts = decoded.where("kind = 'decoded'").select(PAYLOAD.names)
+    merged = (
+        segmentations.union(texts)
+        .join(F.broadcast(known.select("recording_id")), "recording_id")
+        .union(known)
+        .groupBy("recording_id")
+        .applyInArrow(merge_group(run.config), spark_schema(TRANSCRIPTS))
+    )
+    uri, s3 = run.tables.transcripts.uri, run.s3
+    published_at = run.tables.next_published_at()
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return write_partitioned(stamped(batches, published_at), uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, s3)
+
+    n_files = max(1, len(assigned) // 1000)
+    return merged.repartition(n_files, *TRANSCRIPT_PARTITIONS).mapInArrow(write, WRITTEN_FILE_DDL)
