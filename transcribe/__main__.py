@@ -135,12 +135,9 @@ def _transcribe(
         if not options.output:
             console.result(f"# {names[id_]}\n{text}" if is_headed else text)
             return None
+        data = f"{text}\n".encode(errors="backslashreplace")
         try:
-            put_bytes(
-                f"{options.output.rstrip('/')}/{files[id_]}",
-                f"{text}\n".encode(errors="backslashreplace"),
-                s3,
-            )
+            put_bytes(f"{options.output.rstrip('/')}/{files[id_]}", data, s3)
         except StorageError as error:
             return failure(id_, error, "deliver")
         return None

@@ -16,8 +16,8 @@ from functools import partial
 
 from transcribe.config import Config
 from transcribe.decoding.assign import Assignment, Place, assign, voters
-from transcribe.decoding.batching import each, gathered
 from transcribe.decoding.decoder import Decoder, Job
+from transcribe.decoding.gathering import each, gathered
 from transcribe.engines.base import Device, Engine, identifier
 from transcribe.engines.cache import EngineCache
 from transcribe.engines.loading import choose_device

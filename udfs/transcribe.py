@@ -14,8 +14,8 @@ import pandas as pd
 from pyspark import Accumulator
 
 from transcribe.config import Config
-from transcribe.decoding.batching import each, gathered
 from transcribe.decoding.decoder import Decoder, Job
+from transcribe.decoding.gathering import each, gathered
 from transcribe.engines.base import Engine, LanguageIdentifier, identifier
 from transcribe.errors import failure
 from transcribe.models.registry import ModelEntry

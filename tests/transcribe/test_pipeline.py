@@ -219,7 +219,7 @@ def test_recordings_share_batches_and_nothing_shows_in_the_result(many, models, 
     engine = Shy()
     together = outcomes(many, models, engines=EngineCache(lambda *_: engine))
     assert len(engine.asked) == 1 and engine.asked[0] >= 2 * len(CLIPS)
-    monkeypatch.setattr("transcribe.decoding.batching.GATHER_S", 1.0)
+    monkeypatch.setattr("transcribe.decoding.gathering.GATHER_S", 1.0)
     assert outcomes(many, models) == together
     alone = [outcome for one in many for outcome in outcomes([one], models)]
     assert alone == together
@@ -228,7 +228,7 @@ def test_recordings_share_batches_and_nothing_shows_in_the_result(many, models, 
 
 
 def test_recordings_are_taken_up_only_as_they_are_needed(many, models, monkeypatch):
-    monkeypatch.setattr("transcribe.decoding.batching.GATHER_S", 1.0)
+    monkeypatch.setattr("transcribe.decoding.gathering.GATHER_S", 1.0)
     taken: list[str] = []
 
     def endless():

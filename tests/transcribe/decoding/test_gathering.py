@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.decoding.batching import GATHER_S, each, gathered
+from transcribe.decoding.gathering import GATHER_S, each, gathered
 
 ITEMS = st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.1, 700)), max_size=40)
 
