@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import partial
 
+from transcribe import text
 from transcribe.config import Config
 from transcribe.decoding.assign import Assignment, Place, assign, voters
 from transcribe.decoding.decoder import Decoder, Job
@@ -27,7 +28,6 @@ from transcribe.parallel import Lost, ahead, spread
 from transcribe.speech.spool import Spool
 from transcribe.storage.files import local_copy
 from transcribe.storage.s3 import S3Options
-from transcribe.text.script import in_script, script_of
 from transcribe.transcript.merge import merge
 from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Transcript
 from transcribe.verdicts import Status
@@ -225,7 +225,8 @@ class _Stages:
     def _decode(self, entry: ModelEntry, tasks: Sequence[_Task]) -> None:
         engine = self._engine(entry)
         before_s = engine.stats.encoded_s
-        done = each(Decoder(engine, entry.applied_to(self.config)).decode, [task.job for task in tasks])
+        decoder = Decoder(engine, entry.applied_to(self.config), text.wants_candidates(self.config))
+        done = each(decoder.decode, [task.job for task in tasks])
         self.tell(Progress(encoded_s=engine.stats.encoded_s - before_s))
         for task, parts in zip(tasks, done, strict=True):
             if isinstance(parts, Exception):
@@ -270,7 +271,7 @@ class _Stages:
             return merge(
                 one.recording,
                 one.spool.segmentation,
-                in_script(one.decoded, script_of(one.recording, self.config.language.chinese_script)),
+                text.apply(text.chain(one.recording.language, self.config), one.decoded),
                 assigned.language,
                 assigned.language_prob,
                 assigned.language_source,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from transcribe import text
 from transcribe.config import Config
 from transcribe.payload import parse
 from transcribe.tables.rows import to_row
 from transcribe.tables.schemas import TRANSCRIPTS
-from transcribe.text.script import in_script, script_of
 from transcribe.transcript.merge import merge
 from udfs.rows import KINDS
 
@@ -26,11 +26,11 @@ def merge_group(config: Config) -> Callable[[pa.Table], pa.Table]:
         for kind, payload in zip(rows["kind"].to_pylist(), rows["payload"].to_pylist(), strict=True):
             known[kind].append(parse(KINDS[kind], payload))
         (assigned,), (segmentation,) = known["assigned"], known["segmentation"]
-        script = script_of(assigned.recording, config.language.chinese_script)
+        steps = text.chain(assigned.recording.language, config)
         transcript = merge(
             assigned.recording,
             segmentation,
-            in_script(known["decoded"], script),
+            text.apply(steps, known["decoded"]),
             assigned.language,
             assigned.language_prob,
             assigned.language_source,

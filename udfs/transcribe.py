@@ -13,6 +13,7 @@ from dataclasses import asdict
 import pandas as pd
 from pyspark import Accumulator
 
+from transcribe import text
 from transcribe.config import Config
 from transcribe.decoding.decoder import Decoder, Job
 from transcribe.decoding.gathering import each, gathered
@@ -92,7 +93,8 @@ def _gathered(frames: Frames) -> Iterator[tuple[list[Job], str]]:
 
 
 def _decode(jobs: Sequence[Job], engine: Engine, config: Config) -> Iterator[Row]:
-    for job, parts in zip(jobs, each(Decoder(engine, config).decode, jobs), strict=True):
+    decoder = Decoder(engine, config, text.wants_candidates(config))
+    for job, parts in zip(jobs, each(decoder.decode, jobs), strict=True):
         if isinstance(parts, Exception):
             yield rows.of(failure(job.chunk.recording_id, parts, "transcribe"))
         else:

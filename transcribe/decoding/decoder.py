@@ -78,9 +78,11 @@ class _Suspect:
 class Decoder:
     """Decodes batches of chunks with one engine under one configuration."""
 
-    def __init__(self, engine: Engine, config: Config) -> None:
+    def __init__(self, engine: Engine, config: Config, keep_candidates: bool = False) -> None:
+        """``keep_candidates``: results hold what the beam found beside the text, for a later step."""
         self._engine = engine
         self._config = config
+        self._keep_candidates = keep_candidates
         decode = config.decode
         self._first = _options(decode.beam_size, decode.full_context)
         self._careful = _options(max(CAREFUL_BEAM, decode.beam_size), full_context=True)
@@ -94,10 +96,11 @@ class Decoder:
             if self._is_open(first)
         }
         self._repair(list(suspects.values()))
-        return [
+        results = [
             suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
             for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
         ]
+        return results if self._keep_candidates else [[_slim(part) for part in parts] for parts in results]
 
     def _is_open(self, attempt: _Try) -> bool:
         """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
@@ -213,4 +216,8 @@ def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
         verdict = Verdict(Status.REPAIRED, first.doubt) if first.doubt else Verdict(Status.OK)
     else:
         verdict = Verdict(Status.DOUBTFUL if chosen.doubt.publishable else Status.REJECTED, chosen.doubt)
-    return Decoded(chunk, replace(chosen.hypothesis, candidates=()), verdict, attempts)
+    return Decoded(chunk, chosen.hypothesis, verdict, attempts)
+
+
+def _slim(decoded: Decoded) -> Decoded:
+    return replace(decoded, hypothesis=replace(decoded.hypothesis, candidates=()))

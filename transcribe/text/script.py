@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from transcribe.errors import InferenceError
-from transcribe.types import Decoded, Hypothesis, Recording
+from transcribe.types import Decoded, Hypothesis
 
 CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
 """Script → OpenCC's conversion."""
@@ -16,11 +16,11 @@ TRADITIONAL = frozenset({"zh-Hant", "yue"})
 """Tags of hints for Traditional. A model that lacks Cantonese hears ``yue`` as ``zh``."""
 
 
-def script_of(recording: Recording, setting: str) -> str:
+def script_of(tag: str | None, setting: str) -> str:
     """The script for a recording's Chinese: ``setting``, or for ``auto`` what its hint asks for."""
     if setting != "auto":
         return setting
-    return "traditional" if recording.language in TRADITIONAL else "simplified"
+    return "traditional" if tag in TRADITIONAL else "simplified"
 
 
 def in_script(decoded: Sequence[Decoded], script: str) -> list[Decoded]:

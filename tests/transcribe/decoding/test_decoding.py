@@ -117,6 +117,9 @@ def test_what_is_unsure_is_decoded_twice_and_the_text_that_both_support_stays(se
     assert [options.full_context for _, options in engine.asked] == [False, True]
     assert decoded.hypothesis.text == texts[kept] and not decoded.hypothesis.candidates
     assert str(decoded.verdict) == "ok" and decoded.attempts == 2
+    ((full,),) = Decoder(engine, load(), keep_candidates=True).decode([job(n_segments=1)])
+    assert full.hypothesis.candidates[0].text == texts[kept]
+    assert replace(full, hypothesis=decoded.hypothesis) == decoded
 
 
 @pytest.mark.parametrize(

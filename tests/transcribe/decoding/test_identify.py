@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,19 +13,7 @@ from transcribe.decoding.identify import (
     speech_by_channel,
     vote,
 )
-from transcribe.errors import InferenceError
-from transcribe.languages import normalize_hint
-from transcribe.text.script import _converter, in_script, script_of
-from transcribe.types import (
-    Chunk,
-    Decoded,
-    Hypothesis,
-    HypothesisWord,
-    LanguageScores,
-    Piece,
-    Recording,
-)
-from transcribe.verdicts import Status, Verdict
+from transcribe.types import LanguageScores
 
 CONFIG = LanguageConfig()
 
@@ -105,40 +91,3 @@ def test_without_speech_there_is_no_language():
         1: 2.5,
         0: 1.0,
     }
-
-
-def chinese(text: str, language: str = "zh") -> Decoded:
-    words = tuple(HypothesisWord(c, k, k + 1, 0.5) for k, c in enumerate(text))
-    chunk = Chunk("r", 0, 0, (Piece(0.0, 0.0, 4.0),), ())
-    return Decoded(chunk, Hypothesis(text, language, words, -0.2, 0.0), Verdict(Status.OK))
-
-
-def test_chinese_comes_in_one_script():
-    assert in_script([chinese("電话號码")], "simplified") == [chinese("电话号码")]
-    assert in_script([chinese("电话号码")], "traditional") == [chinese("電話號碼")]
-    assert in_script([chinese("電话號码")], "as_heard") == [chinese("電话號码")]
-    assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
-    with pytest.MonkeyPatch.context() as without:
-        without.setitem(sys.modules, "opencc", None)
-        _converter.cache_clear()
-        assert in_script([chinese("電話", "ja")], "simplified") == [chinese("電話", "ja")]
-        with pytest.raises(InferenceError, match=r"missing_package") as caught:
-            in_script([chinese("電話")], "simplified")
-        assert "spark-transcribe[zh]" in caught.value.next_step
-    mixed = [chinese("電話", "ja"), chinese("電話")]
-    assert in_script(mixed, "simplified") == [chinese("電話", "ja"), chinese("电话")]
-
-
-@pytest.mark.parametrize(
-    ("hint", "script"),
-    [
-        *((hint, "traditional") for hint in ("yue", "zh-TW", "zh_HK", "zh-Hant-SG")),
-        *((hint, "simplified") for hint in ("zh", "zh-CN", "en-HK", "", None)),
-    ],
-)
-def test_the_hint_tells_the_script(hint, script):
-    recording = Recording("r", "r", "1", "eu", "2026-01-01", normalize_hint(hint))
-    assert script_of(recording, "auto") == script
-    assert (
-        script_of(recording, "simplified") == "simplified" and script_of(recording, "as_heard") == "as_heard"
-    )
