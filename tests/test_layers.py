@@ -216,6 +216,13 @@ def test_importing_the_library_loads_no_spark_and_no_model():
     assert done.stdout.split() == []
 
 
+def test_planning_a_night_loads_no_model():
+    """The driver plans; models are loaded where chunks are."""
+    code = f"import sys, jobs.nightly, jobs.night.plan; print(*{MODEL_PACKAGES} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
 @pytest.mark.parametrize("sources", [MODULES, SCRIPTS], ids=["packages", "scripts"])
 def test_modules_and_functions_stay_small(sources):
     n_lines = {path: len(source.splitlines()) for path, source in sources.items()}
