@@ -81,11 +81,12 @@ def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Row]
     """(key, default as YAML would say it, meaning) of every setting."""
     for name, field in model.model_fields.items():
         section = _section(field)
-        if section and field.annotation is section:
+        is_own = field.annotation is section
+        if section is not None and is_own:
             yield from settings(section, f"{prefix}{name}.")
             continue
         yield f"{prefix}{name}", _default(field), field.description or ""
-        if section:  # a mapping of sections
+        if section is not None:  # a mapping of sections
             yield from settings(section, f"{prefix}{name}.*.")
 
 

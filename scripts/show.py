@@ -27,7 +27,10 @@ def rows(table: Path) -> list[dict[str, Any]]:
     """The table's current rows; none when it does not exist yet."""
     if not table.exists():
         return []
-    return dataset(DeltaTable(str(table)), str(table), S3Options()).to_table().to_pylist()
+    found: list[dict[str, Any]] = (
+        dataset(DeltaTable(str(table)), str(table), S3Options()).to_table().to_pylist()
+    )
+    return found
 
 
 def clock(seconds: float) -> str:

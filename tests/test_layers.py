@@ -230,6 +230,26 @@ def test_modules_and_functions_stay_small(sources):
     assert not {path: found for path, source in sources.items() if (found := long_functions(source))}
 
 
+def vacuous_asserts(source: str) -> list[int]:
+    """Lines of asserts that hold whatever is computed: of a comprehension, or of a literal with content."""
+    always = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assert)
+        and (
+            isinstance(node.test, always)
+            or (isinstance(node.test, (ast.Tuple, ast.List, ast.Set)) and node.test.elts)
+            or (isinstance(node.test, ast.Constant) and bool(node.test.value))
+        )
+    ]
+
+
+def test_every_assert_can_fail():
+    tests = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    assert not {path.name: lines for path, text in tests.items() if (lines := vacuous_asserts(text))}
+
+
 def test_nothing_is_left_to_do():
     folders = (*PACKAGES, "conf", "scripts", "tests")
     texts = (
@@ -278,6 +298,21 @@ def test_arithmetic_across_clocks_is_found(source, lines):
 
 def test_rounding_of_times_is_found():
     assert rounded_times("a = round(u.start_s, 3)\nb = round(ratio, 3)\nn = round(u.start_s * 16000)") == [1]
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("assert [x > 0 for x in found]", [1]),
+        ("assert (found, 'message')", [1]),
+        ("assert 'text'", [1]),
+        ("assert {x for x in found}", [1]),
+        ("assert all(x > 0 for x in found)", []),
+        ("assert found == [1, 2], [x for x in found]", []),
+    ],
+)
+def test_asserts_that_cannot_fail_are_found(source, lines):
+    assert vacuous_asserts(source) == lines
 
 
 def test_long_functions_are_found():

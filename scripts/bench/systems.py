@@ -1,25 +1,14 @@
-"""The benchmark's worker: one system in a fresh process, ``bench_systems.py JOB.json``.
-
-JOB.json is a ``bench_job.Job``; the answers and what they cost are written to its ``result``. Each system
-is a function that loads it and returns how it transcribes files. Every system decodes the files itself as
-part of the work, and does one short clip before the clock starts. Nothing but the standard library is
-imported before a system asks for it: each runs in an environment of its own.
-"""
+"""How each system transcribes files. What is not the standard library is imported when a system needs it."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import bench_process
-from bench_job import Answers, File, Job, Loaded, one_by_one, read_job
+import ours
+from job import Answers, File, Job, Loaded, Words, one_by_one
 
 SAMPLE_RATE = 16_000
 
@@ -37,18 +26,6 @@ def decode(path: str) -> Any:
     return np.concatenate(parts).astype(np.float32) / 32768
 
 
-def library(job: Job) -> Loaded:
-    import bench_ours
-
-    return bench_ours.library(job)
-
-
-def spark(job: Job) -> Loaded:
-    import bench_ours
-
-    return bench_ours.spark(job)
-
-
 def faster_whisper(job: Job, batched: bool = False) -> Loaded:
     from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
 
@@ -60,10 +37,14 @@ def faster_whisper(job: Job, batched: bool = False) -> Loaded:
     pipeline = BatchedInferencePipeline(model) if batched else model
     more = {"batch_size": job.batch} if batched else {}
 
-    def transcribe(file: File) -> str:
+    def transcribe(file: File) -> tuple[str, Words]:
         samples = decode_audio(file.path, sampling_rate=SAMPLE_RATE)
-        segments, _ = pipeline.transcribe(samples, beam_size=job.beam, language=file.language, **more)
-        return " ".join(segment.text.strip() for segment in segments)
+        found, _ = pipeline.transcribe(
+            samples, beam_size=job.beam, language=file.language, word_timestamps=job.words, **more
+        )
+        segments = list(found)  # the pipelines are lazy: this is where the work is done
+        words = [(float(w.start), float(w.end), w.word) for s in segments for w in s.words or ()]
+        return " ".join(segment.text.strip() for segment in segments), words
 
     return Loaded(load_s, one_by_one(transcribe))
 
@@ -86,9 +67,13 @@ def openai_whisper(job: Job) -> Loaded:
     load_s = time.perf_counter() - started
     beam = {"beam_size": job.beam} if job.beam > 1 else {}
 
-    def transcribe(file: File) -> str:
+    def transcribe(file: File) -> tuple[str, Words]:
         fp16 = job.device == "cuda"
-        return model.transcribe(decode(file.path), language=file.language, fp16=fp16, **beam)["text"].strip()
+        found = model.transcribe(
+            decode(file.path), language=file.language, fp16=fp16, word_timestamps=job.words, **beam
+        )
+        words = [(w["start"], w["end"], w["word"]) for s in found["segments"] for w in s.get("words", ())]
+        return found["text"].strip(), words
 
     return Loaded(load_s, one_by_one(transcribe))
 
@@ -155,9 +140,9 @@ def whisperx(job: Job) -> Loaded:
     )
     load_s = time.perf_counter() - started
 
-    def transcribe(file: File) -> str:
+    def transcribe(file: File) -> tuple[str, Words]:
         found = model.transcribe(decode(file.path), batch_size=job.batch, language=file.language)
-        return " ".join(segment["text"].strip() for segment in found["segments"])
+        return " ".join(segment["text"].strip() for segment in found["segments"]), []
 
     return Loaded(load_s, one_by_one(transcribe))
 
@@ -168,8 +153,8 @@ def distribatch(job: Job, batched: bool = False) -> Loaded:
     import distribatch as dib
     from pyspark.sql import DataFrame, SparkSession
 
-    session = SparkSession.builder.master(f"local[{job.cores}]").appName("distribatch")
-    session = session.config("spark.log.level", "ERROR").getOrCreate()
+    builder = SparkSession.builder.master(f"local[{job.cores}]").appName("distribatch")
+    session = builder.config("spark.log.level", "ERROR").getOrCreate()
     options = {
         "device": job.device,
         "compute_type": ctranslate2_type(job),
@@ -209,8 +194,8 @@ def distribatch_batched(job: Job) -> Loaded:
 
 
 SYSTEMS: dict[str, Callable[[Job], Loaded]] = {
-    "library": library,
-    "spark": spark,
+    "library": ours.library,
+    "spark": ours.spark,
     "faster-whisper": faster_whisper,
     "faster-whisper-batched": faster_whisper_batched,
     "openai-whisper": openai_whisper,
@@ -229,32 +214,3 @@ PACKAGES = {
     "distribatch": ("distribatch", "faster-whisper", "ctranslate2", "pyspark"),
 }
 """Whose versions are reported, also for a system's ``-batched`` form."""
-
-
-def main() -> None:
-    job = read_job(Path(sys.argv[1]))
-    session = os.getsid(0)
-    started = time.perf_counter()
-    loaded = SYSTEMS[job.system](job)
-    loaded.transcribe(job.warm_up)
-    cpu_before_s = bench_process.session_cpu_s(session)
-    start_s = time.perf_counter() - started
-    started = time.perf_counter()
-    answers = loaded.transcribe(job.files)
-    work_s = time.perf_counter() - started
-    cpu_s = bench_process.session_cpu_s(session) - cpu_before_s
-    packages = PACKAGES[job.system.removesuffix("-batched")]
-    result = {
-        "load_s": loaded.load_s,
-        "start_s": start_s,
-        "work_s": work_s,
-        "cpu_s": cpu_s,
-        **asdict(answers),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-    }
-    Path(job.result).write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")
-    os._exit(0)  # what libraries do on their way out is not measured, and cannot spoil what was
-
-
-if __name__ == "__main__":
-    main()

@@ -25,8 +25,9 @@ import soundfile
 
 from transcribe.evaluate import reference
 from transcribe.evaluate.reference import Reference
+from transcribe.types import Samples
 
-CLIPS = Path(__file__).resolve().parent / "clips"
+CLIPS = Path(__file__).resolve().parents[1] / "clips"
 NAMES = ("long", "short", "mixed", "silence")
 PROMPT_S = (2.0, 15.0)
 GAP_S = 0.7
@@ -174,7 +175,8 @@ def _joined(folder: Path, prompts: list[_Prompt], long_s: float) -> Reference:
     """Prompts in a fixed random order, as many as fit into ``long_s``, at least one, in one recording."""
     order = sorted(prompts, key=lambda p: p.path.name)
     random.Random(7).shuffle(order)
-    chosen, total_s = [], 0.0
+    chosen: list[_Prompt] = []
+    total_s = 0.0
     for prompt in order:
         total_s += prompt.duration_s + GAP_S
         if chosen and total_s > long_s:
@@ -192,7 +194,9 @@ def _quiet_line(path: Path, duration_s: float) -> Reference:
     """Noise at -80 dBFS with one English clip every ``QUIET_STEP_S``."""
     clips = [clip for clip in _clips() if clip.language == "en"]
     rate = soundfile.info(clips[0].path).samplerate
-    parts, texts, total_s = [], [], 0.0
+    parts: list[Samples] = []
+    texts: list[str] = []
+    total_s = 0.0
     while total_s < duration_s:
         clip = clips[len(texts) % len(clips)]
         parts += [_noise(min(QUIET_STEP_S, duration_s / 2), rate, seed=len(texts)), _read(clip.path, rate)]
@@ -201,7 +205,7 @@ def _quiet_line(path: Path, duration_s: float) -> Reference:
     return _written(path.with_stem(f"silence_{duration_s:.0f}s"), parts, rate, "en", " ".join(texts))
 
 
-def _written(path: Path, parts: list[np.ndarray], rate: int, language: str, text: str) -> Reference:
+def _written(path: Path, parts: list[Samples], rate: int, language: str, text: str) -> Reference:
     samples = np.concatenate(parts)
     if not path.exists():
         part = path.with_stem(f"{path.stem}.part")
@@ -210,13 +214,14 @@ def _written(path: Path, parts: list[np.ndarray], rate: int, language: str, text
     return Reference(path, language, "read", text, "exact", duration_s=len(samples) / rate)
 
 
-def _read(path: Path, rate: int) -> np.ndarray:
+def _read(path: Path, rate: int) -> Samples:
+    samples: Samples
     samples, own_rate = soundfile.read(path, dtype="float32")
     if own_rate != rate:
         raise Unavailable(f"{path.name} has {own_rate} samples a second, the others {rate}")
     return samples
 
 
-def _noise(duration_s: float, rate: int, seed: int = 0) -> np.ndarray:
+def _noise(duration_s: float, rate: int, seed: int = 0) -> Samples:
     noise = np.random.default_rng(seed).normal(0, QUIET_LEVEL, round(duration_s * rate))
     return noise.astype(np.float32)

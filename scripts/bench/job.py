@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+Words = list[tuple[float, float, str]]
+"""start_s, end_s, word"""
+
 
 @dataclass(frozen=True)
 class File:
@@ -32,6 +35,7 @@ class Job:
     beam: int
     batch: int  # of the systems that batch
     cores: int  # N of Spark's local[N]
+    words: bool  # ask for word times where they cost extra
     settings: list[str]  # key=value of this project's configuration
     folder: str  # for what a system has to write
     result: str
@@ -42,6 +46,7 @@ class Answers:
     """Text or error of each file, by id; ``details`` are figures of the system's own."""
 
     texts: dict[str, str] = field(default_factory=dict)
+    words: dict[str, Words] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     details: dict[str, float] = field(default_factory=dict)
 
@@ -52,14 +57,14 @@ class Loaded:
     transcribe: Callable[[Sequence[File]], Answers]
 
 
-def one_by_one(transcribe: Callable[[File], str]) -> Callable[[Sequence[File]], Answers]:
+def one_by_one(transcribe: Callable[[File], tuple[str, Words]]) -> Callable[[Sequence[File]], Answers]:
     """For systems that take one file a call. A file's exception is its error."""
 
     def run(files: Sequence[File]) -> Answers:
         answers = Answers()
         for file in files:
             try:
-                answers.texts[file.id] = transcribe(file)
+                answers.texts[file.id], answers.words[file.id] = transcribe(file)
             except Exception as error:
                 answers.errors[file.id] = f"{type(error).__name__}: {error}"[:200]
         return answers
