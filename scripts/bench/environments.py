@@ -10,7 +10,7 @@ import sys
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+CONVERTER = Path(__file__).with_name("weights.py")
 FREE_GB_LEFT = 2.0
 OURS = ("av", "psutil", "pyspark", "faster-whisper", "ctranslate2", "numpy")
 """Packages that a peer gets in the versions that this project runs with."""
@@ -70,9 +70,7 @@ def checkpoints(weights: Path, cache: Path) -> Path:
     """The folder of the checkpoints made of the weights in folder ``weights``. Raises ``Unavailable``."""
     folder = cache / f"checkpoints-{weights.name}"
     if not (folder / ".complete").exists():
-        python = str(interpreter("transformers", cache))
-        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from transcribe.models import convert; "
-        _call([python, "-c", code + f"convert.main([{str(weights)!r}, {str(folder)!r}])"])
+        _call([str(interpreter("transformers", cache)), str(CONVERTER), str(weights), str(folder)])
         (folder / ".complete").touch()
     return folder
 

@@ -1,6 +1,6 @@
 """A Whisper model in CTranslate2's format → checkpoints for openai-whisper and for transformers.
 
-    python bench_weights.py MODEL_DIR OUT      (in an environment with torch and safetensors)
+    python weights.py MODEL_DIR OUT      (in an environment with torch and safetensors)
 
 Writes OUT/openai.pt and OUT/hf.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the environment holds a peer, not this project
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the environment holds a peer, not this project
 
 from transcribe.models.convert import dimensions, hf_configs, hf_state, openai_state, read
 
