@@ -155,6 +155,78 @@ def test_a_cluster_on_which_everything_dies_is_not_taken_for_bad_recordings(
 
 
 @pytest.mark.spark
+def test_a_known_suspect_that_crashes_again_is_a_failure_like_others(
+    run: Run, poison: pytest.MonkeyPatch, folder: Path
+) -> None:
+    source = f"{SEGFAULT}.ogg"
+    run(source)
+    poison.setattr(isolate, "MAX_CULPRITS", 0)
+    report = run(source)
+    (failure,) = current(folder / "out", "failures").values()
+    assert (failure["error"], failure["attempts"], report.n_failed) == ("worker_crashed", 2, 1)
+    assert report.broke_off == ""
+
+
+CRASHING = """
+carry_out = child._Server._carry_out
+def crash(self, request):
+    if "poison" in request["path"] and (request["call"] == "blocks" or "header" in request["path"]):
+        child.os.abort()
+    return carry_out(self, request)
+child._Server._carry_out = crash
+child.main()
+"""
+
+
+def with_crashing_decoders(make_stage: Callable[..., Stage]) -> Callable[..., Stage]:
+    """The stage, but decoders die of files whose name says poison; of some, already at their header."""
+
+    def make(*args: Any) -> Stage:
+        stage = make_stage(*args)
+
+        def run(frames: Frames) -> Frames:
+            from transcribe.audio import process
+
+            process._end_idle()
+            sound = process._PROGRAM
+            process._PROGRAM = sound.rpartition("; ")[0] + CRASHING
+            try:
+                yield from stage(frames)
+            finally:
+                process._PROGRAM = sound
+                process._end_idle()
+
+        return run
+
+    return make
+
+
+@pytest.mark.spark
+def test_twelve_recordings_that_crash_their_decoders_cost_nothing_but_themselves(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plan, "probe_all", with_crashing_decoders(plan.probe_all))
+    monkeypatch.setattr(wave, "segment", with_crashing_decoders(wave.segment))
+    source = folder / "in" / "m.jsonl"
+    poisoned = [*(f"poison{k}" for k in range(6)), *(f"poison_header{k}" for k in range(6))]
+    names = [*(f"good{k}" for k in range(18)), *poisoned]
+    for name in names:
+        (folder / "in" / f"{name}.ogg").write_bytes((folder / "in" / f"{GOOD}.ogg").read_bytes())
+    write_manifest(source, [{"uri": f"{n}.ogg", "recording_id": n, "language": "en"} for n in names])
+    report = run()
+    failures = current(folder / "out", "failures")
+    assert sorted(failures) == sorted(poisoned)
+    assert {(row["stage"], row["error"]) for row in failures.values()} == {("decode", "decoder_crashed")}
+    assert len(current(folder / "out", "transcripts")) == 18
+    assert (report.n_published, report.n_failed, report.n_waves) == (18, 12, 1)
+    assert (report.failed_share, report.exit_code) == (0.4, 0)
+    assert "trying its halves" not in capsys.readouterr().err
+    again = run()
+    assert (again.n_skipped, again.n_failed) == (30, 0), "nothing changed: nothing is tried again"
+    assert broken_invariants(folder / "out") == []
+
+
+@pytest.mark.spark
 def test_an_executor_without_weights_ends_the_run(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
