@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from transcribe.audio import joined, sniff
+from transcribe.audio import frames, joined, sniff
 from transcribe.audio.promises import matroska, ogg, promise, riff
 from transcribe.audio.promises.promise import Promise, hold
 from transcribe.audio.window import Window
@@ -23,6 +23,7 @@ Source: TypeAlias = "str | Path | BinaryIO"
 """A local path, or a seekable binary file object."""
 
 MAX_CHANNELS = 64
+MAX_SAMPLE_RATE = 192_000
 _COUNTED = {"flac", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "au", "wv", "tta", "w64", "caf", "avi", "ogg"}
 """Containers whose duration of a track is a count of samples, not an estimate from the file's size."""
 _COUNTED_AS_A_WHOLE = {"matroska,webm", "asf", "flv"}
@@ -59,6 +60,7 @@ class AudioInfo:
 class Opened:
     """One audio track, ready to be decoded."""
 
+    file: Window
     container: InputContainer
     stream: av.AudioStream
     n_channels: int
@@ -167,17 +169,24 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
         return DecodeError(
             "no_decoder", "no decoder for the file's audio codec", "convert it, to FLAC for example"
         )
-    if not (1000 <= codec.sample_rate <= 768_000 and 1 <= codec.channels <= MAX_CHANNELS):
-        claim = f"{codec.channels} channels at {codec.sample_rate} Hz"
+    n_channels = frames.n_channels(codec)
+    if not (1000 <= codec.sample_rate <= 768_000 and 1 <= n_channels <= MAX_CHANNELS):
+        claim = f"{n_channels} channels at {codec.sample_rate} Hz"
         return DecodeError(
             "corrupt_audio", f"the header claims impossible audio: {claim}", "fetch the recording again"
+        )
+    if codec.sample_rate > MAX_SAMPLE_RATE:
+        return DecodeError(
+            "unsupported_rate",
+            f"{codec.sample_rate} Hz; at most {MAX_SAMPLE_RATE} are read",
+            "convert it to 48000 Hz or less",
         )
     return None
 
 
 def _info(container: InputContainer) -> AudioInfo:
     streams = _streams(container)
-    tracks = tuple(Track(s.codec_context.channels, _language(s), _purpose(s)) for s in streams)
+    tracks = tuple(Track(frames.n_channels(s.codec_context), _language(s), _purpose(s)) for s in streams)
     n_channels = sum(track.n_channels for track in tracks)
     if n_channels > MAX_CHANNELS:
         raise DecodeError(
@@ -218,9 +227,10 @@ def _described(container: InputContainer, file: Window, index: int, promised: Pr
     elif format_ in _FROM_ZERO:  # a beginning later than all the duration is another clock's
         zero_s = 0.0 if start_s <= (duration_s or 0.0) else start_s
     return Opened(
+        file.part(0, file.n_bytes),
         container,
         stream,
-        stream.codec_context.channels,
+        frames.n_channels(stream.codec_context),
         _promised_s(container, stream, promised),
         zero_s,
         None if duration_s is None else max(start_s, 0.0) + duration_s,

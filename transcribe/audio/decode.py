@@ -1,7 +1,7 @@
 """Any container → float32 blocks at 16 kHz, streaming: memory does not grow with a recording's length.
 
-One decoder for everything, libav: it takes the format from the content, reads in full what other
-decoders cut short, and says in its packets and timestamps what it could not read (``account.py``).
+libav takes the format from the content, reads in full what other decoders cut short, and says in its packets
+and timestamps what it could not read (``account.py``); ``pcm.py`` says what libsndfile reads instead.
 Channels are kept apart; ``channels.py`` decides what becomes of them.
 """
 
@@ -18,15 +18,23 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from transcribe.audio import frames, pcm
 from transcribe.audio.account import Account
 from transcribe.audio.container import AudioInfo, Opened, Source, opened
-from transcribe.audio.promises.promise import tolerated_s
+from transcribe.audio.levels import PIECE_SAMPLES, levelled
+from transcribe.audio.promises.promise import tolerated_s, truncated
 from transcribe.config import HeaderlessConfig
 from transcribe.errors import DecodeError
 from transcribe.types import SAMPLE_RATE
 
 Block = npt.NDArray[np.float32]
 """Audio of all channels: shape (n_channels, n_samples), nominally in [-1, 1]."""
+
+MAX_VALUES = 1 << 22
+"""Samples of all channels in one block: 16 MB, as long as a block is for a stereo recording or less."""
+
+_MISTAKEN = {"pcm_f16le", "pcm_f24le"}
+"""What libav takes integers of 16 and 24 valid bits in 32 for; nothing else is stored so."""
 
 
 def probe(
@@ -50,15 +58,24 @@ def blocks(
 ) -> Iterator[Block]:
     """Decode all of a recording: blocks at ``SAMPLE_RATE``, each ``block_s`` long but for the last one.
 
-    The samples do not depend on ``block_s``. Yields nothing for an empty recording. Raises, possibly after
-    the last block (then what came before is incomplete): DecodeError with ``empty_file``, ``pointer_file``,
-    ``not_audio``, ``no_audio_track``, ``no_decoder``, ``truncated`` or ``corrupt_audio``; StorageError with
-    ``not_found`` or ``not_readable``.
+    Blocks of many channels are shorter, so that they hold at most ``MAX_VALUES``. The samples do not depend
+    on ``block_s``. Yields nothing for an empty recording. Raises, possibly after the last block (then what
+    came before is incomplete): DecodeError with ``empty_file``, ``pointer_file``, ``not_audio``,
+    ``no_audio_track``, ``no_decoder``, ``unsupported_rate``, ``truncated``, ``corrupt_audio`` or
+    ``bad_scale``; StorageError with ``not_found`` or ``not_readable``.
     """
     with opened(source, headerless, name) as file:
         n_channels = file.info.n_channels
-        pieces = (_with_channels(piece, n_channels) for part in file.parts() for piece in _side_by_side(part))
-        yield from _regrouped(pieces, max(round(block_s * SAMPLE_RATE), 1))
+        most = MAX_VALUES // n_channels
+
+        def measured() -> Iterator[Block]:
+            parts = (piece for part in file.parts() for piece in _side_by_side(part))
+            return _regrouped(
+                (_with_channels(piece, n_channels) for piece in parts), min(PIECE_SAMPLES, most)
+            )
+
+        size = min(max(round(block_s * SAMPLE_RATE), 1), most)
+        yield from _regrouped(levelled(measured, n_channels), size)
 
 
 def _side_by_side(part: list[AbstractContextManager[Opened]]) -> Iterator[Block]:
@@ -81,7 +98,42 @@ def _side_by_side(part: list[AbstractContextManager[Opened]]) -> Iterator[Block]
 
 
 def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
-    """(sample rate, samples) in the order of the file, pauses as silence."""
+    """(sample rate, samples) in the order of the file. What is no finite number becomes 0."""
+    position_s = void_s = 0.0
+    for rate, samples in _read(track):
+        position_s += samples.shape[1] / rate
+        is_number = np.isfinite(samples)
+        if not is_number.all():
+            void_s += float((~is_number).mean()) * samples.shape[1] / rate
+            samples = np.where(is_number, samples, np.float32(0))
+        yield rate, samples
+    if void_s > tolerated_s(position_s):
+        raise DecodeError(
+            "corrupt_audio",
+            f"{void_s:.2f} s of its {position_s:.2f} s of samples are no numbers",
+            "fetch or export the recording again",
+        )
+
+
+def _read(track: Opened) -> Iterator[tuple[int, Block]]:
+    """By libsndfile or libav."""
+    sound = pcm.opened(track.file)
+    if sound is None:
+        if track.stream.codec_context.name in _MISTAKEN:
+            raise DecodeError(
+                "no_decoder", "no decoder for its width of samples", "convert it, to FLAC for example"
+            )
+        yield from _demuxed(track)
+        return
+    rate, held_s = sound.samplerate, sound.frames / sound.samplerate
+    for samples in pcm.pieces(sound):
+        yield rate, _with_channels(samples, track.n_channels)
+    if track.promised_s is not None and track.promised_s - held_s > tolerated_s(track.promised_s):
+        raise truncated(track.promised_s, held_s)
+
+
+def _demuxed(track: Opened) -> Iterator[tuple[int, Block]]:
+    """By libav, pauses as silence."""
     account, n_channels = Account(track), track.n_channels
     clocks = list(track.container.streams.video) if track.is_endless else []
     try:
@@ -95,7 +147,7 @@ def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
                 n_silent = round(account.pause_s(frame) * rate)
                 for start in range(0, n_silent, rate):
                     yield rate, np.zeros((n_channels, min(rate, n_silent - start)), np.float32)
-                yield rate, _samples(frame, n_channels)
+                yield rate, _with_channels(frames.samples(frame), n_channels)
     except av.error.MemoryError:
         raise
     except (av.error.FFmpegError, IndexError) as error:  # harmless at the end: half a frame, padding
@@ -112,31 +164,14 @@ def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
 
 def _frames(packet: av.Packet[av.AudioStream], account: Account) -> list[av.AudioFrame]:
     try:
-        frames = packet.decode()
+        decoded = packet.decode()
     except av.error.MemoryError:
         raise
     except av.error.FFmpegError:
         account.unread(packet)
         return []
     account.read(packet)
-    return frames
-
-
-def _samples(frame: av.AudioFrame, n_channels: int) -> Block:
-    """A frame as floats; values that are no finite number become 0."""
-    raw = frame.to_ndarray()
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, frame.layout.nb_channels).T
-    if raw.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            samples = raw.astype(np.float32)
-        if not np.isfinite(samples).all():
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    else:
-        full_scale = 2.0 ** (8 * raw.dtype.itemsize - 1)
-        offset = full_scale if raw.dtype.kind == "u" else 0.0
-        samples = (raw.astype(np.float32) - np.float32(offset)) / np.float32(full_scale)
-    return _with_channels(samples, n_channels)
+    return decoded
 
 
 def _with_channels(samples: Block, n_channels: int) -> Block:
