@@ -32,8 +32,8 @@ DEAD_DB = -90.0
 RAISED_DB = -26.0
 MAX_GAIN_DB = 60.0
 MIN_MOVES_DB = 8.0
-"""Between a channel's quiet frames (first quartile) and its level. Stationary noise moves by 1 to 3, speech by
-15 to 60."""
+"""Between a channel's first quartile of frames and its level. Stationary noise moves by 1 to 3, speech by 15
+to 60."""
 ECHO_CORRELATION = 0.6
 """Of the levels of two channels in dB. Two sides of a call: below 0."""
 ECHO_DB = 15.0
