@@ -29,13 +29,15 @@ def samples(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
     dtype = np.dtype(_DTYPES[name.removesuffix("p")])
     if frame.format.is_planar:
         planes = [memoryview(AudioPlane(frame, k)) for k in range(n)]
-        raw = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes])
+        raw = np.array([np.frombuffer(plane, dtype, frame.samples) for plane in planes])
     else:
         plane = memoryview(AudioPlane(frame, 0))
         raw = np.frombuffer(plane, dtype, frame.samples * n).reshape(-1, n).T
+    if dtype == np.float32:
+        return raw
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return raw.astype(np.float32, copy=True)
+            return raw.astype(np.float32)
     full_scale = np.float32(2.0 ** (8 * dtype.itemsize - 1))
     offset = full_scale if dtype.kind == "u" else np.float32(0)
     floats: npt.NDArray[np.float32] = (raw.astype(np.float32) - offset) / full_scale
