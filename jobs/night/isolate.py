@@ -66,7 +66,5 @@ class Isolation:
         code, next_step = "unexpected_error", "report it with this message; it is run again"
         if is_crash(error):
             code = "worker_crashed"
-            next_step = (
-                "look at the executor's log: its decoder may crash, or need more memory; it is run again"
-            )
+            next_step = "look at the executor's log: it may need more memory; it is run again"
         return Failure(recording.recording_id, "worker", code, telling_line(error), next_step, True)

@@ -154,19 +154,6 @@ def test_a_cluster_on_which_everything_dies_is_not_taken_for_bad_recordings(
     assert broken_invariants(folder / "out") == []
 
 
-@pytest.mark.spark
-def test_a_known_suspect_that_crashes_again_is_a_failure_like_others(
-    run: Run, poison: pytest.MonkeyPatch, folder: Path
-) -> None:
-    source = f"{SEGFAULT}.ogg"
-    run(source)
-    poison.setattr(isolate, "MAX_CULPRITS", 0)
-    report = run(source)
-    (failure,) = current(folder / "out", "failures").values()
-    assert (failure["error"], failure["attempts"], report.n_failed) == ("worker_crashed", 2, 1)
-    assert report.outcome is not None and report.outcome.broke_off == ""
-
-
 CRASHING = """
 carry_out = child._Server._carry_out
 def crash(self, request):
@@ -206,7 +193,7 @@ def test_twelve_recordings_that_crash_their_decoders_cost_nothing_but_themselves
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(plan, "probe_all", with_crashing_decoders(plan.probe_all))
-    monkeypatch.setattr(wave, "segment", with_crashing_decoders(wave.segment))
+    monkeypatch.setattr(stages, "segment", with_crashing_decoders(stages.segment))
     source = folder / "in" / "m.jsonl"
     poisoned = [*(f"poison{k}" for k in range(6)), *(f"poison_header{k}" for k in range(6))]
     names = [*(f"good{k}" for k in range(18)), *poisoned]
