@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,6 +244,12 @@ def vacuous_asserts(source: str) -> list[int]:
             or (isinstance(node.test, ast.Constant) and bool(node.test.value))
         )
     ]
+
+
+def test_test_modules_have_names_of_their_own():
+    """Without packages, pytest imports them by name alone: a second one of a name breaks the whole run."""
+    names_ = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert not [name for name, n in names_.items() if n > 1]
 
 
 def test_every_assert_can_fail():
