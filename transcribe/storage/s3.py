@@ -184,6 +184,7 @@ def check_writable(uri: str, options: S3Options) -> None:
     """Begins an upload and gives it up: no reader ever sees an object."""
     bucket, key = split(f"{uri.rstrip('/')}/probe")
     with s3_errors(uri):
+        client(options).head_bucket(Bucket=bucket)  # not every server asks for it when an upload begins
         upload = client(options).create_multipart_upload(Bucket=bucket, Key=key)
         client(options).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
 
