@@ -179,7 +179,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Detected speech without words in the transcript, and why."""
+    """Detected speech without words in the transcript, and why; without length: a channel not listened to."""
 
     channel: int
     start_s: float
@@ -206,6 +206,7 @@ class Segmentation:
     n_channels: int  # of the file
     segments: tuple[Segment, ...]  # in time order within a channel
     n_chunks: int
+    left_out: tuple[Dropped, ...] = ()  # channels that were not listened to, as intervals without length
 
 
 @dataclass(frozen=True)

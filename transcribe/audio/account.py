@@ -64,7 +64,7 @@ class Account:
             else:
                 pause_s = self._gap(at_s)
                 self._paused_s += pause_s
-        self._elsewhere_s.clear()
+        self._elsewhere_s = [time_s for time_s in self._elsewhere_s if at_s is not None and time_s > at_s]
         self.position_s += pause_s + frame.samples / frame.sample_rate
         return pause_s
 

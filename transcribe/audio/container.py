@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from transcribe.audio import frames, joined, sniff
-from transcribe.audio.promises import matroska, ogg, promise, riff
+from transcribe.audio.promises import asf, avi, matroska, ogg, plain, promise, riff
 from transcribe.audio.promises.promise import Promise, hold
 from transcribe.audio.window import Window
 from transcribe.config import HeaderlessConfig
@@ -24,15 +24,15 @@ Source: TypeAlias = "str | Path | BinaryIO"
 
 MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 192_000
-_COUNTED = {"flac", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "au", "wv", "tta", "w64", "caf", "avi", "ogg"}
+_COUNTED = {"flac", "mov,mp4,m4a,3gp,3g2,mj2", "aiff", "au", "wv", "tta", "w64", "caf", "ogg"}
 """Containers whose duration of a track is a count of samples, not an estimate from the file's size."""
 _COUNTED_AS_A_WHOLE = {"matroska,webm", "asf", "flv"}
 """Containers whose only duration is that of their longest track."""
-_FROM_ZERO = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf"}
+_FROM_ZERO = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "nut", "mxf", "gxf"}
 """Containers whose clock begins at 0: what begins later is late."""
 _FROM_FIRST = {"mpegts", "mpeg"}
 """Containers that are cut from an endless clock: late is what begins after the first track."""
-_WITH_CLOCK = _FROM_ZERO | _FROM_FIRST | {"ogg", "flac", "nut", "mxf", "gxf", "rm", "wtv"}
+_WITH_CLOCK = _FROM_ZERO | _FROM_FIRST | {"ogg", "flac", "rm", "wtv"}
 """Containers that give each packet a time; elsewhere libav only counts what came before."""
 
 
@@ -70,6 +70,7 @@ class Opened:
     has_clock: bool  # timestamps say more than the samples do
     is_endless: bool  # cut from an endless clock: it may jump where recordings were joined
     may_pause: Callable[[], bool]  # are jumps of its timestamps pauses, or damage?
+    slots: Mapping[int, int]  # timestamps of packets by their position, where libav does not know better
 
 
 class AudioFile:
@@ -92,7 +93,12 @@ class AudioFile:
     @contextmanager
     def _opened(self, window: Window, index: int) -> Iterator[Opened]:
         promised = Promise() if self._raw else promise(window)
-        with closing(_open(window.part(0, window.n_bytes), self._raw)) as container:
+        try:
+            container = _open(window.part(0, window.n_bytes), self._raw)
+        except DecodeError:
+            hold(promised, window.n_bytes)  # the better reason, if it is one
+            raise
+        with closing(container):
             yield _described(container, window, index, promised)
 
 
@@ -231,12 +237,13 @@ def _described(container: InputContainer, file: Window, index: int, promised: Pr
         container,
         stream,
         frames.n_channels(stream.codec_context),
-        _promised_s(container, stream, promised),
+        _promised_s(container, stream, promised, file),
         zero_s,
         None if duration_s is None else max(start_s, 0.0) + duration_s,
         format_ in _WITH_CLOCK,
         format_ in _FROM_FIRST,
         lambda: _may_pause(format_, file),
+        avi.slots(file, stream.index) if format_ == "avi" else {},
     )
 
 
@@ -246,9 +253,13 @@ def _duration_s(stream: av.AudioStream) -> float | None:
     return float(stream.duration * stream.time_base)
 
 
-def _promised_s(container: InputContainer, stream: av.AudioStream, promised: Promise) -> float | None:
+def _promised_s(
+    container: InputContainer, stream: av.AudioStream, promised: Promise, file: Window
+) -> float | None:
     """How much audio the track must hold by its container's own count."""
     is_alone = len(container.streams) == 1
+    if container.format.name == "avi":
+        return avi.length_s(file, stream.index)
     if container.format.name in _COUNTED:
         return _duration_s(stream)
     if container.format.name in _COUNTED_AS_A_WHOLE and is_alone and container.duration:
@@ -263,4 +274,8 @@ def _may_pause(format_: str, file: Window) -> bool:
         return ogg.links(file)[0].is_whole
     if format_ == "matroska,webm":
         return matroska.is_whole(file)
-    return format_ not in ("asf", "flac")
+    if format_ == "asf":
+        return asf.is_whole(file)
+    if format_ == "flv":
+        return plain.is_whole_flv(file)
+    return format_ != "flac"

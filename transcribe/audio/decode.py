@@ -142,6 +142,8 @@ def _demuxed(track: Opened) -> Iterator[tuple[int, Block]]:
                 if packet.pts is not None:
                     account.elsewhere(float(packet.pts * packet.time_base))
                 continue
+            if packet.pos is not None and packet.pos in track.slots:
+                packet.pts = packet.dts = track.slots[packet.pos]
             for frame in _frames(cast("av.Packet[av.AudioStream]", packet), account):
                 rate = frame.sample_rate
                 n_silent = round(account.pause_s(frame) * rate)

@@ -7,12 +7,11 @@ first one's end, without an error.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from transcribe.audio import sniff
-from transcribe.audio.promises import matroska, ogg, promise
+from transcribe.audio.promises import matroska, ogg, promise, riff
 from transcribe.audio.promises.riff import WAVES
 from transcribe.audio.window import Window
 
@@ -53,36 +52,52 @@ def _starts(file: Window) -> list[int]:
 def _end(file: Window) -> int | None:
     """Where the first recording of ``file`` ends by its own sizes, None if they do not say."""
     head = file.at(0, 12)
-    if head.startswith((*WAVES, b"FORM")):
-        return _end_of_chunks(file, "big" if head.startswith(b"FORM") else "little")
-    if head.startswith(b"caff"):
-        return _end_of_boxes(file, 8, _CAF)
+    if head.startswith(WAVES) and head[8:] == b"WAVE":
+        end = riff.end_of_data(file)
+        return None if end is None else _next_file(file, end, _riff_size)
     if head[4:8] == b"ftyp":
-        return _end_of_boxes(file, 0, _MP4)
+        return _next_file(file, 0, _mp4_size)
+    for magic, first, size_of in _CHUNKED:
+        if head.startswith(magic):
+            return _next_file(file, first, size_of)
+    if head.startswith(b"TTA1"):
+        return _end_of_tta(file)
     return promise(file).n_bytes
 
 
-def _end_of_chunks(file: Window, order: Literal["big", "little"]) -> int | None:
-    """RIFF and FORM: another file where a chunk should begin."""
-    is_avi, position = file.at(8, 4) == b"AVI ", 12
-    while len(header := file.at(position, 16)) > 8:
-        if is_avi and header[8:12] == b"AVIX":  # the next gigabyte of the same AVI
-            position += 12
-        elif sniff.has_audio_header(header, tags=False):
+def _next_file(file: Window, position: int, size_of: Callable[[bytes], int]) -> int | None:
+    """Where, of chunks that follow each other from ``position`` on, one is the beginning of a file."""
+    while len(header := file.at(position, 32)) > 8:
+        is_continued = header[8:12] == b"AVIX"  # the next gigabyte of the same AVI
+        is_later = header.startswith(b"wvpk") and not _begins_wavpack(header)
+        if position and sniff.has_audio_header(header, tags=False) and not is_continued and not is_later:
             return position
-        else:
-            size = int.from_bytes(header[4:8], order)
-            position += 8 + size + size % 2
+        size = _tag_size(header) or size_of(header)
+        if size < 8:  # open: to the end
+            return None
+        position += size
     return None
 
 
-@dataclass(frozen=True)
-class _Boxes:
-    """How a container's boxes give their size, and which of them begins a file."""
+def _tag_size(header: bytes) -> int:
+    """Of the tag that stands there (APE, ID3), or 0."""
+    if header.startswith(b"APETAGEX"):
+        return 32 + int.from_bytes(header[12:16], "little")
+    return 128 if header.startswith(b"TAG") else 0
 
-    begins: bytes
-    kind: slice
-    size: Callable[[bytes], int]  # of the whole box, from its first 16 bytes
+
+def _riff_size(header: bytes) -> int:
+    size = int.from_bytes(header[4:8], "little")
+    return 8 + size + size % 2
+
+
+def _form_size(header: bytes) -> int:
+    size = int.from_bytes(header[4:8], "big")
+    return 8 + size + size % 2
+
+
+def _caf_size(header: bytes) -> int:
+    return 12 + int.from_bytes(header[4:12], "big", signed=True)
 
 
 def _mp4_size(header: bytes) -> int:
@@ -90,16 +105,29 @@ def _mp4_size(header: bytes) -> int:
     return int.from_bytes(header[8:16], "big") if size == 1 else size
 
 
-_CAF = _Boxes(b"caff", slice(0, 4), lambda header: 12 + int.from_bytes(header[4:12], "big", signed=True))
-_MP4 = _Boxes(b"ftyp", slice(4, 8), _mp4_size)
+def _wavpack_size(header: bytes) -> int:
+    return 8 + int.from_bytes(header[4:8], "little")
 
 
-def _end_of_boxes(file: Window, position: int, boxes: _Boxes) -> int | None:
-    """Core Audio, MP4 and QuickTime: another first box."""
-    while len(header := file.at(position, 16)) > 8:
-        if position and header[boxes.kind] == boxes.begins:
-            return position
-        if (size := boxes.size(header)) < 8:  # open: to the end
-            return None
-        position += size
-    return None
+def _begins_wavpack(header: bytes) -> bool:
+    """Is it the first block of a file: the first of its channels, at sample 0?"""
+    return header[16:20] == bytes(4) and header[20:24] != bytes(4) and bool(header[25] & 8)
+
+
+_CHUNKED = (
+    (b"RIFF", 12, _riff_size),
+    (b"FORM", 12, _form_size),
+    (b"caff", 8, _caf_size),
+    (b"wvpk", 0, _wavpack_size),
+)
+
+
+def _end_of_tta(file: Window) -> int | None:
+    """By its table of the sizes of frames, each of 256 / 245 s."""
+    rate, n_samples = struct.unpack("<II", file.at(10, 8).ljust(8, b"\0"))
+    if not rate:
+        return None
+    n_frames = -(-n_samples // (rate * 256 // 245))
+    table = file.at(22, 4 * n_frames)
+    sizes: tuple[int, ...] = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
+    return _next_file(file, 26 + 4 * n_frames + sum(sizes), lambda header: 0)

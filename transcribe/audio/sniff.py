@@ -27,7 +27,7 @@ _DOCUMENTS = (
 )
 _AUDIO_HEADERS = (
     b"RIFF", b"RF64", b"BW64", b"FORM", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR",
-    b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice File",
+    b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice", b"wvpk", b"TTA1",
 )  # fmt: skip
 _LINK = re.compile(rb"(?![^/]*://)[^\r\n]{0,1000}/[^\r\n/]{1,255}\.\w{1,5}")  # all of the file, no line's end
 _MARKUP = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document"))

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from transcribe.audio.channels import plan_channels, tracks
+from transcribe.audio.channels import plan_channels, voices
 from transcribe.audio.process import blocks, probe
 from transcribe.clock import Pcm, n_samples, to_float, to_pcm
 from transcribe.config import Config
 from transcribe.speech.chunking import ChunkPacker
 from transcribe.speech.echo import MAX_DELAY_S, split_echo
 from transcribe.speech.vad import SegmentDetector
-from transcribe.types import SAMPLE_RATE, Chunk, Piece, Recording, Samples, Segment, Segmentation
+from transcribe.types import SAMPLE_RATE, Chunk, Dropped, Piece, Recording, Samples, Segment, Segmentation
 
 
 def segment_recording(
@@ -36,7 +36,7 @@ def segment_recording(
     n_heard = 0
     for block in blocks(path, config.audio):
         n_heard += block.shape[1]
-        for channel, samples in tracks(block, plan):
+        for channel, samples in voices(block, plan):
             if channel not in listeners:
                 listeners[channel] = _Track(recording.recording_id, channel, config)
             listeners[channel].audio.append(samples)
@@ -53,6 +53,7 @@ def segment_recording(
         info.n_channels,
         tuple(segment for track in listeners.values() for segment in track.segments),
         sum(track.n_chunks for track in listeners.values()),
+        tuple(Dropped(channel, 0.0, 0.0, reason) for channel, reason in plan.left_out),
     )
 
 

@@ -45,7 +45,11 @@ DROPPED = pa.struct(
         _column("channel", _INTEGER, "0-based"),
         _column("start_s", _NUMBER, "recording clock"),
         _column("end_s", _NUMBER, "recording clock"),
-        _column("reason", _TEXT, "no_words, echo, rejected:why or not_sent"),
+        _column(
+            "reason",
+            _TEXT,
+            "no_words, echo, rejected:why or not_sent; track_…: a channel not listened to, no length",
+        ),
     ]
 )
 COVERAGE = pa.struct(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from transcribe.transcript.coverage import measure
 from transcribe.transcript.crosstalk import without_crosstalk
@@ -26,6 +27,7 @@ def merge(
     utterances = [u for d in ordered for u in utterances_of(d, heard.duration_s)]
     utterances.sort(key=lambda u: (u.start_s, u.channel, u.end_s))
     utterances = without_crosstalk(utterances)
+    coverage = measure(heard.segments, ordered, utterances)
     return Transcript(
         recording=recording,
         duration_s=round(heard.duration_s, 3),
@@ -35,5 +37,5 @@ def merge(
         language_source=language_source,
         text=" ".join(u.text for u in utterances if u.published),
         utterances=tuple(utterances),
-        coverage=measure(heard.segments, ordered, utterances),
+        coverage=replace(coverage, dropped=coverage.dropped + heard.left_out),
     )

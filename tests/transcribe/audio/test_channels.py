@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from audio_fixtures import Floats, sine
 
-from transcribe.audio.channels import ChannelPlan, plan_channels, tracks
+from transcribe.audio.channels import ChannelPlan, plan_channels, voices
 from transcribe.audio.container import AudioInfo
 from transcribe.audio.decode import Block
 from transcribe.errors import DecodeError
@@ -91,29 +91,29 @@ SCENES = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_sides_of_a_call_are_transcribed_apart(name: str) -> None:
-    assert plan(np.stack(CALLS[name])) == ChannelPlan("each", (0, 1))
-    assert plan(np.stack(CALLS[name][::-1])) == ChannelPlan("each", (0, 1))
+    assert plan(np.stack(CALLS[name])) == ChannelPlan(((0, (0,)), (1, (1,))))
+    assert plan(np.stack(CALLS[name][::-1])) == ChannelPlan(((0, (0,)), (1, (1,))))
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_one_scene_is_transcribed_once(name: str) -> None:
-    assert plan(np.stack(SCENES[name])) == ChannelPlan("mix", (0, 1))
-    assert plan(np.stack(SCENES[name][::-1])) == ChannelPlan("mix", (0, 1))
+    assert plan(np.stack(SCENES[name])) == ChannelPlan(((0, (0, 1)),))
+    assert plan(np.stack(SCENES[name][::-1])) == ChannelPlan(((0, (0, 1)),))
 
 
 @pytest.mark.parametrize(("factor", "kept"), [(-1.0, 0), (-0.7, 0), (-1.4, 1)])
 def test_opposite_phases_do_not_cancel(factor: float, kept: int) -> None:
-    assert plan(np.stack([ALONE, factor * ALONE])) == ChannelPlan("mix", (kept,))
+    assert plan(np.stack([ALONE, factor * ALONE])) == ChannelPlan(((0, (kept,)),))
 
 
 def test_silent_channels_are_left_out() -> None:
     silence = np.zeros(N_SAMPLES, np.float32)
-    assert plan(np.stack([silence, ALONE])) == ChannelPlan("each", (1,))
-    assert plan(np.stack([ALONE, silence, silence])) == ChannelPlan("each", (0,))
-    assert plan(np.stack([silence, silence])) == ChannelPlan("mix", (0,))
-    assert plan(np.zeros((2, 0), np.float32)) == ChannelPlan("mix", (0,))
+    assert plan(np.stack([silence, ALONE])) == ChannelPlan(((1, (1,)),))
+    assert plan(np.stack([ALONE, silence, silence])) == ChannelPlan(((0, (0,)),))
+    assert plan(np.stack([silence, silence])) == ChannelPlan(((0, (0,)),))
+    assert plan(np.zeros((2, 0), np.float32)) == ChannelPlan(((0, (0,)),))
     surround = np.stack([FIRST, SECOND, ALONE, silence, 0.5 * FIRST, 0.5 * SECOND])
-    assert plan(surround) == ChannelPlan("mix", (0, 1, 2, 4, 5))
+    assert plan(surround) == ChannelPlan(((0, (0, 1, 2, 4, 5)),))
 
 
 def test_the_plan_does_not_depend_on_the_blocks() -> None:
@@ -128,13 +128,13 @@ def test_settings_are_obeyed_without_reading_the_audio() -> None:
         yield
 
     for setting, n_channels, expected in [
-        ("auto", 1, ChannelPlan("mono", (0,))),
-        ("mix", 1, ChannelPlan("mono", (0,))),
-        ("each", 1, ChannelPlan("mono", (0,))),
-        ("mix", 2, ChannelPlan("mix", (0, 1))),
-        ("each", 3, ChannelPlan("each", (0, 1, 2))),
-        ("1", 2, ChannelPlan("each", (1,))),
-        ("2,0,2", 3, ChannelPlan("each", (2, 0))),
+        ("auto", 1, ChannelPlan(((0, (0,)),))),
+        ("mix", 1, ChannelPlan(((0, (0,)),))),
+        ("each", 1, ChannelPlan(((0, (0,)),))),
+        ("mix", 2, ChannelPlan(((0, (0, 1)),))),
+        ("each", 3, ChannelPlan(((0, (0,)), (1, (1,)), (2, (2,))))),
+        ("1", 2, ChannelPlan(((1, (1,)),))),
+        ("2,0,2", 3, ChannelPlan(((2, (2,)), (0, (0,))))),
     ]:
         assert plan_channels(info(n_channels), unread(), setting) == expected
 
@@ -150,10 +150,10 @@ def test_tracks_are_mono_and_named_by_channel() -> None:
     block = np.array([[1, 2], [3, 6], [5, 7]], np.float32)
 
     def lists(plan: ChannelPlan) -> list[tuple[int, list[float]]]:
-        return [(channel, samples.tolist()) for channel, samples in tracks(block, plan)]
+        return [(channel, samples.tolist()) for channel, samples in voices(block, plan)]
 
-    assert lists(ChannelPlan("mono", (0,))) == [(0, [1, 2])]
-    assert lists(ChannelPlan("each", (2, 0))) == [(2, [5, 7]), (0, [1, 2])]
-    assert lists(ChannelPlan("mix", (0, 1))) == [(0, [2, 4])]
-    assert lists(ChannelPlan("mix", (1,))) == [(0, [3, 6])]
-    assert tracks(block, ChannelPlan("mix", (0, 1)))[0][1].dtype == np.float32
+    assert lists(ChannelPlan(((0, (0,)),))) == [(0, [1, 2])]
+    assert lists(ChannelPlan(((2, (2,)), (0, (0,))))) == [(2, [5, 7]), (0, [1, 2])]
+    assert lists(ChannelPlan(((0, (0, 1)),))) == [(0, [2, 4])]
+    assert lists(ChannelPlan(((0, (1,)),))) == [(0, [3, 6])]
+    assert voices(block, ChannelPlan(((0, (0, 1)),)))[0][1].dtype == np.float32

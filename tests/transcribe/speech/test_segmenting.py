@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from audio_fixtures import Sound, mux
 from core_fixtures import clip, recording, silence, write_wav
 
 from transcribe.config import Config, load
 from transcribe.decoding.decoder import Pcm
 from transcribe.errors import DecodeError
 from transcribe.speech.segmenting import segment_recording
-from transcribe.types import SAMPLE_RATE, Chunk, Segment, Segmentation
+from transcribe.types import SAMPLE_RATE, Chunk, Dropped, Segment, Segmentation
 
 
 def heard_in(path: Path, config: Config | None = None, channels: str = "auto"):
@@ -139,3 +140,16 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, turns_s):
 
     peak_bytes(1)  # imports and sessions are made once
     assert peak_bytes(16) < 1.2 * peak_bytes(4)
+
+
+def test_tracks_of_a_file_are_heard_apart_and_a_copy_of_one_is_named(tmp_path):
+    agent = turns(silence(0.5), clip("call_agent_1"), silence(7.0), clip("call_agent_2"), silence(4.0))
+    caller = turns(silence(4.5), clip("call_caller_1"), silence(6.0), clip("call_caller_2"))
+    sounds = [Sound(side[None].astype(np.float32), SAMPLE_RATE) for side in (agent, caller, agent)]
+    path = tmp_path / "tracks.mka"
+    path.write_bytes(mux("matroska", *sounds))
+    chunks, heard = heard_in(path)
+    assert heard.n_channels == 3
+    assert {s.channel for s in heard.segments} == {chunk.channel for chunk, _ in chunks} == {0, 1}
+    assert heard.left_out == (Dropped(2, 0.0, 0.0, "track_copy"),)
+    assert heard_in(path, channels="1,2")[1].left_out == ()

@@ -21,7 +21,7 @@ from transcribe.transcript.utterances import (
     LONGEST_UTTERANCE_S,
     to_recording,
 )
-from transcribe.types import Chunk, Decoded, Hypothesis, HypothesisWord, Piece, Segment, Segmentation
+from transcribe.types import Chunk, Decoded, Dropped, Hypothesis, HypothesisWord, Piece, Segment, Segmentation
 from transcribe.verdicts import Doubt, Status, Verdict
 
 ROUNDING_S = 0.0005 + 1e-6
@@ -235,3 +235,10 @@ def test_nothing_said():
         Segmentation("r", 3.0, 1, chunk.segments, 1), [Decoded(chunk, hypothesis_of(()), Verdict(Status.OK))]
     )
     assert silent.text == "" and silent.utterances == () and len(silent.coverage.dropped) == 1
+
+
+def test_channels_that_nobody_listened_to_are_in_the_coverage_without_length():
+    left_out = (Dropped(1, 0.0, 0.0, "track_copy"),)
+    transcript = merged(Segmentation("r", 3.0, 2, (), 0, left_out), [])
+    assert transcript.coverage.dropped == left_out
+    assert transcript.coverage.speech_s == transcript.coverage.covered_s == 0

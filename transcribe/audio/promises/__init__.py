@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcribe.audio.promises import asf, matroska, mpeg, plain, riff
+from transcribe.audio.promises import asf, avi, matroska, mpeg, plain, riff
 from transcribe.audio.promises.promise import Promise
 from transcribe.audio.window import Window
 
@@ -27,7 +27,7 @@ def promise(file: Window) -> Promise:
     """
     head = file.at(0, 20)
     if head[8:12] == b"AVI ":
-        return riff.avi(file)
+        return avi.avi(file)
     if head[:1] == b"\xff" and head[1:2] >= b"\xe0" and head[1] & 6:  # an MPEG frame of layers 1 to 3
         return mpeg.mp3(file)
     return next((read(file) for magic, read in _READERS.items() if head.startswith(magic)), Promise())

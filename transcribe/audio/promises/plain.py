@@ -9,6 +9,7 @@ from transcribe.audio.promises.promise import REMEDY, Promise
 from transcribe.audio.window import Window
 from transcribe.errors import DecodeError
 
+_VOC = b"Creative Voice File"
 _VOC_KINDS = range(1, 10)
 
 
@@ -65,6 +66,13 @@ def voc(file: Window) -> Promise:
                 "fetch the recording again: the copy is damaged",
             )
         position += 4 + int.from_bytes(header[1:], "little")
+    rest = file.at(position + 1, 20)
+    if (file.n_bytes - position) > 0.01 * file.n_bytes and not rest.startswith(_VOC):
+        raise DecodeError(
+            "corrupt_audio",
+            f"the last block ends at byte {position:,} of {file.n_bytes:,}",
+            "fetch the recording again: the copy is damaged",
+        )
     if position > file.n_bytes:  # inside a block, which may be any part of the whole
         raise DecodeError(
             "truncated",
@@ -82,3 +90,14 @@ def flv(file: Window) -> Promise:
         return Promise()
     size = struct.unpack(">d", head[at + 11 : at + 19])[0]
     return Promise(n_bytes=int(size) if 0 < size < 1 << 48 else None)
+
+
+def is_whole_flv(file: Window) -> bool:
+    """Does each tag end with its own size? A decoder passes over what is none, and it looks like a pause."""
+    position = 9 + 4
+    while len(tag := file.at(position, 11)) == 11:
+        size = 11 + int.from_bytes(tag[1:4], "big")
+        if tag[0] & 0x1F not in (8, 9, 18) or int.from_bytes(file.at(position + size, 4), "big") != size:
+            return False
+        position += size + 4
+    return True

@@ -1,4 +1,4 @@
-"""WAV, RF64, BW64 and AVI: chunks of four letters and a size; and W64, the same with GUIDs."""
+"""WAV, RF64 and BW64: chunks of four letters and a size; and W64, the same with GUIDs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from transcribe.audio.window import Window
 WAVES = (b"RIFF", b"RF64", b"BW64")
 _W64_ALIGNMENT = 8
 _PCM_CODES = {1, 3, 6, 7}
+_BLOCK_CODES = {0x02, 0x11, 0x31}  # Microsoft's and IMA's ADPCM, GSM: the header says what a block holds
 
 
 def wave_options(file: Window) -> dict[str, str]:
@@ -20,7 +21,7 @@ def wave_options(file: Window) -> dict[str, str]:
     data = _data_chunk(file)
     if data is None or data.is_stream:
         return {}  # without one, the decoder says what it makes of that
-    hold(Promise(data.size / data.byte_rate, data.position + data.size), file.n_bytes)
+    hold(Promise(data.duration_s, data.position + data.size), file.n_bytes)
     following = data.position + data.size + data.size % 2
     if _chunk_fits(file, following) or file.n_bytes - data.position - data.size < 8:
         return {}
@@ -28,21 +29,15 @@ def wave_options(file: Window) -> dict[str, str]:
 
 
 def wave(file: Window) -> Promise:
-    """By the data's size; by the count of samples in the ``fact`` chunk for compressed audio."""
+    """By the data's size, where it is known how much audio that is."""
     data = _data_chunk(file)
-    if data is None or data.is_stream or data.size > file.n_bytes - data.position:
-        return Promise()
-    if data.code in _PCM_CODES or not data.n_samples:
-        return Promise(data.size / data.byte_rate) if data.code in _PCM_CODES else Promise()
-    duration_s = data.n_samples / data.rate
-    plausible = 0.5 < duration_s / max(data.size / data.byte_rate, 1e-9) < 2
-    return Promise(duration_s if plausible else None)
+    return Promise() if data is None or data.is_stream else Promise(data.duration_s)
 
 
-def avi(file: Window) -> Promise:
-    """By the size of the first RIFF; the length of its audio is in the stream's own header."""
-    size = int.from_bytes(file.at(4, 4), "little")
-    return Promise(n_bytes=8 + size if 0 < size < 0x7FFFF000 else None)
+def end_of_data(file: Window) -> int | None:
+    """Where a WAV's samples end; None if the header does not say."""
+    data = _data_chunk(file)
+    return None if data is None or data.is_stream else data.position + data.size + data.size % 2
 
 
 def w64(file: Window) -> Promise:
@@ -70,11 +65,25 @@ class _Data:
     """A WAV's data chunk and what its other chunks say of it."""
 
     def __init__(self) -> None:
-        self.code = 0
-        self.rate = self.byte_rate = 1
-        self.n_samples = 0  # by the fact chunk
         self.position = self.size = 0
         self.is_stream = False
+        self._format = b""
+
+    def describe(self, content: bytes) -> None:
+        """Take the ``fmt`` chunk."""
+        self._format = content
+
+    @property
+    def duration_s(self) -> float | None:
+        code, rate, byte_rate, block_bytes = (
+            int.from_bytes(self._format[start:end], "little")
+            for start, end in ((0, 2), (4, 8), (8, 12), (12, 14))
+        )
+        if code == 0xFFFE:  # extensible: the real code begins its GUID
+            code = int.from_bytes(self._format[24:26], "little")
+        if code in _BLOCK_CODES and block_bytes and rate:
+            return self.size / block_bytes * int.from_bytes(self._format[18:20], "little") / rate or None
+        return self.size / byte_rate if code in _PCM_CODES and byte_rate else None
 
 
 def _data_chunk(file: Window) -> _Data | None:
@@ -89,17 +98,10 @@ def _data_chunk(file: Window) -> _Data | None:
             else:
                 data.is_stream = 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000
             return data
-        content = file.read(min(size, 40))
         if kind == b"fmt ":
-            data.code = int.from_bytes(content[:2], "little")
-            if data.code == 0xFFFE:  # extensible: the real code begins its GUID
-                data.code = int.from_bytes(content[24:26], "little")
-            data.rate = max(int.from_bytes(content[4:8], "little"), 1)
-            data.byte_rate = max(int.from_bytes(content[8:12], "little"), 1)
+            data.describe(file.read(min(size, 40)))
         elif kind == b"ds64":
-            wide_size = int.from_bytes(content[8:16], "little")
-        elif kind == b"fact":
-            data.n_samples = int.from_bytes(content[:4], "little")
+            wide_size = int.from_bytes(file.read(16)[8:16], "little")
         position += size + size % 2
     return None
 

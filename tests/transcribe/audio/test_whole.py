@@ -1,0 +1,172 @@
+"""Every container against its own count: cut, with a hole, without its beginning, joined."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from audio_fixtures import Sound, encode, mux, pcm16, sine, wav
+
+from transcribe.audio.decode import Block, blocks
+from transcribe.errors import DecodeError
+
+RATE = 48_000
+NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 6 * RATE))).astype(np.float32)
+
+
+def sphere(samples: np.ndarray, rate: int) -> bytes:
+    pcm = pcm16(samples)
+    fields = (
+        f"sample_count -i {len(pcm) // 2}\nsample_rate -i {rate}\nsample_n_bytes -i 2\nchannel_count -i 1"
+    )
+    header = f"NIST_1A\n   1024\n{fields}\nsample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
+    return header.encode().ljust(1024) + pcm
+
+
+def bw64() -> bytes:
+    return b"BW64" + encode("wav", "pcm_s16le", NOISE, RATE, options={"rf64": "always"})[4:]
+
+
+FILES = {
+    "wav": lambda: encode("wav", "pcm_s16le", NOISE, RATE),
+    "rf64": lambda: encode("wav", "pcm_s16le", NOISE, RATE, options={"rf64": "always"}),
+    "bw64": bw64,
+    "adpcm": lambda: encode("wav", "adpcm_ima_wav", NOISE, RATE),
+    "w64": lambda: encode("w64", "pcm_s16le", NOISE, RATE),
+    "aiff": lambda: encode("aiff", "pcm_s16be", NOISE, RATE),
+    "au": lambda: encode("au", "pcm_s16be", NOISE, RATE),
+    "caf": lambda: encode("caf", "pcm_s16le", NOISE, RATE),
+    "caf alac": lambda: encode("caf", "alac", NOISE, RATE),
+    "sphere": lambda: sphere(NOISE, RATE),
+    "voc": lambda: encode("voc", "pcm_s16le", NOISE, RATE),
+    "avi": lambda: encode("avi", "mp3", NOISE, RATE),
+    "avi pcm": lambda: encode("avi", "pcm_s16le", NOISE, RATE),
+    "wma": lambda: mux("asf", Sound(NOISE, codec="wmav2")),
+    "flac": lambda: encode("flac", "flac", NOISE, RATE),
+    "opus": lambda: encode("ogg", "libopus", NOISE, RATE),
+    "ogg flac": lambda: encode("ogg", "flac", NOISE, RATE),
+    "m4a": lambda: encode("ipod", "aac", NOISE, RATE),
+    "m4a alac": lambda: encode("ipod", "alac", NOISE, RATE),
+    "fragmented mp4": lambda: encode("mp4", "aac", NOISE, RATE, options={"movflags": "frag_keyframe"}),
+    "mov": lambda: encode("mov", "pcm_s16le", NOISE, RATE),
+    "webm": lambda: encode("webm", "libopus", NOISE, RATE),
+    "mka": lambda: encode("matroska", "aac", NOISE, RATE),
+    "mp3": lambda: encode("mp3", "mp3", NOISE, RATE),
+    "wv": lambda: encode("wv", "wavpack", NOISE, RATE),
+    "tta": lambda: encode("tta", "tta", NOISE, RATE),
+    "flv": lambda: encode("flv", "aac", NOISE[:, : 6 * 44_100], 44_100),
+}
+SAMPLES_ALONE = {"wav", "rf64", "bw64", "adpcm", "w64", "aiff", "au", "caf", "sphere", "mov", "tta"}
+"""Formats in which zeros are samples like others."""
+
+
+def decode(content: bytes) -> Block:
+    return np.concatenate(list(blocks(io.BytesIO(content), headerless={}, name="x")), axis=1)
+
+
+def duration_s(content: bytes) -> float:
+    return decode(content).shape[1] / 16_000
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return {name: make() for name, make in FILES.items()}
+
+
+def without(content: bytes, start: float, end: float, filling: bytes = b"") -> bytes:
+    return content[: round(start * len(content))] + filling + content[round(end * len(content)) :]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_lost_something_is_a_failure_with_its_figures(files, name):
+    content = files[name]
+    assert duration_s(content) == pytest.approx(6.0, abs=0.15)
+    damages = {
+        "cut": content[: round(0.55 * len(content))],
+        "hole": without(content, 0.4, 0.6),
+        "beginning": content[: min(4096, len(content) // 40)] + content[round(0.4 * len(content)) :],
+    }
+    if name not in SAMPLES_ALONE:
+        damages["zeros"] = without(
+            content, 0.4, 0.6, bytes(round(0.6 * len(content)) - round(0.4 * len(content)))
+        )
+    for kind, damaged in damages.items():
+        with pytest.raises(DecodeError) as caught:
+            duration_s(damaged)
+        assert caught.value.error in ("truncated", "corrupt_audio"), kind
+        assert any(character.isdigit() for character in caught.value.message) or name.startswith(("o", "ogg"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_joined_files_come_out_whole(files, name):
+    content = files[name]
+    assert duration_s(content + content) == pytest.approx(2 * duration_s(content), abs=0.1)
+    assert duration_s(content + content + content) == pytest.approx(3 * duration_s(content), abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["wav", "aiff", "m4a", "caf"])
+def test_the_last_of_joined_files_is_held_against_its_count_too(files, name):
+    with pytest.raises(DecodeError, match=r"truncated|corrupt_audio|not_audio"):
+        duration_s(files[name] + files[name][: len(files[name]) // 2])
+
+
+OTHER = (0.1 * np.random.default_rng(1).standard_normal((2, 3 * 16_000))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("opus", lambda: encode("ogg", "flac", OTHER, 16_000)),
+        ("ogg flac", lambda: encode("ogg", "libopus", OTHER, 16_000)),
+        ("opus", lambda: encode("ogg", "libopus", OTHER, 16_000)),
+        ("wav", lambda: encode("wav", "pcm_s24le", OTHER, 16_000)),
+        ("flac", lambda: encode("flac", "flac", OTHER, 16_000)),
+        ("aiff", lambda: encode("aiff", "pcm_s16be", OTHER, 16_000)),
+        ("m4a", lambda: encode("ipod", "aac", OTHER, 16_000)),
+        ("m4a", lambda: encode("wav", "pcm_s16le", OTHER, 16_000)),
+        ("webm", lambda: encode("webm", "libopus", OTHER, 16_000)),
+    ],
+)
+def test_what_is_joined_may_have_another_rate_and_other_channels(files, first, second):
+    joined = decode(files[first] + second())
+    assert joined.shape == (1, pytest.approx(9 * 16_000, abs=2000))
+    reverse = decode(second() + files[first])
+    assert reverse.shape == (2, pytest.approx(9 * 16_000, abs=2000))
+    assert np.sqrt(np.mean(reverse[:, -16_000:] ** 2)) > 0.03
+
+
+def test_a_wav_whose_samples_look_like_a_header_is_one_recording():
+    pcm = pcm16(sine(2.0, 8000))
+    looking = pcm[:8000] + wav(pcm[:4000]) + pcm[8000 + 4044 :]
+    assert duration_s(wav(looking)) == 2.0
+
+
+def test_tags_after_the_samples_are_no_recording(files):
+    tag = b"TAG" + bytes(125)
+    for name in ("wav", "flac", "aiff", "wv"):
+        assert duration_s(files[name] + tag) == pytest.approx(duration_s(files[name]), abs=0.01)
+
+
+def test_an_ogg_that_ends_between_two_pages_is_a_live_recording(files):
+    last_page = files["opus"].rfind(b"OggS")
+    assert duration_s(files["opus"][:last_page]) == pytest.approx(5.5, abs=0.6)
+
+
+def test_vbri_counts_as_xing_does(files):
+    content = encode("mp3", "mp3", NOISE, RATE, options={"write_xing": "0", "id3v2_version": "0"})
+    n_frames = 6 * RATE // 1152
+    vbri = b"VBRI" + struct.pack(">HHHII", 1, 0, 75, len(content), n_frames)
+    tagged = content[:36] + vbri + content[36 + len(vbri) :]
+    assert duration_s(content[: len(content) // 2]) == pytest.approx(3.0, abs=0.1)
+    with pytest.raises(DecodeError, match="truncated"):
+        duration_s(tagged[: len(tagged) // 2])
+
+
+@pytest.mark.parametrize("name", ["opus", "webm", "flac", "wma", "voc"])
+def test_headers_alone_and_random_bytes_after_them_end_in_a_reason(files, name):
+    random = np.random.default_rng(0)
+    for n_bytes in (5, 40, 300, 2000):
+        with pytest.raises(DecodeError):
+            duration_s(files[name][:n_bytes] + random.bytes(3000))
