@@ -21,6 +21,8 @@ class Window:
 
     def read(self, n_bytes: int = -1) -> bytes:
         left = max(self.n_bytes - self._position, 0)
+        if not left:  # a position beyond all that the system can seek to is an end, too
+            return b""
         self._file.seek(self._start + self._position)
         content = self._file.read(left if n_bytes < 0 else min(n_bytes, left))
         self._position += len(content)

@@ -7,59 +7,13 @@ import struct
 
 import numpy as np
 import pytest
-from audio_fixtures import Sound, encode, mux, pcm16, sine, wav
+from audio_fixtures import encode, pcm16, sine, wav
+from container_fixtures import COUNTED, RATE, SAMPLES_ALONE
 
 from transcribe.audio.decode import Block, blocks
 from transcribe.errors import DecodeError
 
-RATE = 48_000
 NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 6 * RATE))).astype(np.float32)
-
-
-def sphere(samples: np.ndarray, rate: int) -> bytes:
-    pcm = pcm16(samples)
-    fields = (
-        f"sample_count -i {len(pcm) // 2}\nsample_rate -i {rate}\nsample_n_bytes -i 2\nchannel_count -i 1"
-    )
-    header = f"NIST_1A\n   1024\n{fields}\nsample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
-    return header.encode().ljust(1024) + pcm
-
-
-def bw64() -> bytes:
-    return b"BW64" + encode("wav", "pcm_s16le", NOISE, RATE, options={"rf64": "always"})[4:]
-
-
-FILES = {
-    "wav": lambda: encode("wav", "pcm_s16le", NOISE, RATE),
-    "rf64": lambda: encode("wav", "pcm_s16le", NOISE, RATE, options={"rf64": "always"}),
-    "bw64": bw64,
-    "adpcm": lambda: encode("wav", "adpcm_ima_wav", NOISE, RATE),
-    "w64": lambda: encode("w64", "pcm_s16le", NOISE, RATE),
-    "aiff": lambda: encode("aiff", "pcm_s16be", NOISE, RATE),
-    "au": lambda: encode("au", "pcm_s16be", NOISE, RATE),
-    "caf": lambda: encode("caf", "pcm_s16le", NOISE, RATE),
-    "caf alac": lambda: encode("caf", "alac", NOISE, RATE),
-    "sphere": lambda: sphere(NOISE, RATE),
-    "voc": lambda: encode("voc", "pcm_s16le", NOISE, RATE),
-    "avi": lambda: encode("avi", "mp3", NOISE, RATE),
-    "avi pcm": lambda: encode("avi", "pcm_s16le", NOISE, RATE),
-    "wma": lambda: mux("asf", Sound(NOISE, codec="wmav2")),
-    "flac": lambda: encode("flac", "flac", NOISE, RATE),
-    "opus": lambda: encode("ogg", "libopus", NOISE, RATE),
-    "ogg flac": lambda: encode("ogg", "flac", NOISE, RATE),
-    "m4a": lambda: encode("ipod", "aac", NOISE, RATE),
-    "m4a alac": lambda: encode("ipod", "alac", NOISE, RATE),
-    "fragmented mp4": lambda: encode("mp4", "aac", NOISE, RATE, options={"movflags": "frag_keyframe"}),
-    "mov": lambda: encode("mov", "pcm_s16le", NOISE, RATE),
-    "webm": lambda: encode("webm", "libopus", NOISE, RATE),
-    "mka": lambda: encode("matroska", "aac", NOISE, RATE),
-    "mp3": lambda: encode("mp3", "mp3", NOISE, RATE),
-    "wv": lambda: encode("wv", "wavpack", NOISE, RATE),
-    "tta": lambda: encode("tta", "tta", NOISE, RATE),
-    "flv": lambda: encode("flv", "aac", NOISE[:, : 6 * 44_100], 44_100),
-}
-SAMPLES_ALONE = {"wav", "rf64", "bw64", "adpcm", "w64", "aiff", "au", "caf", "sphere", "mov", "tta"}
-"""Formats in which zeros are samples like others."""
 
 
 def decode(content: bytes) -> Block:
@@ -72,14 +26,14 @@ def duration_s(content: bytes) -> float:
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    return {name: make() for name, make in FILES.items()}
+    return {name: make(NOISE) for name, make in COUNTED.items()}
 
 
 def without(content: bytes, start: float, end: float, filling: bytes = b"") -> bytes:
     return content[: round(start * len(content))] + filling + content[round(end * len(content)) :]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_file_that_lost_something_is_a_failure_with_its_figures(files, name):
     content = files[name]
     assert duration_s(content) == pytest.approx(6.0, abs=0.15)
@@ -99,7 +53,7 @@ def test_a_file_that_lost_something_is_a_failure_with_its_figures(files, name):
         assert any(character.isdigit() for character in caught.value.message) or name.startswith(("o", "ogg"))
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", COUNTED)
 def test_joined_files_come_out_whole(files, name):
     content = files[name]
     assert duration_s(content + content) == pytest.approx(2 * duration_s(content), abs=0.1)
