@@ -48,7 +48,8 @@ def test_wrong_settings_end_with_2_before_anything_is_done(
     code = nightly.main(arguments(calls, output, write_registry(calls.parent), *options))
     message = capsys.readouterr().err
     assert code == 2
-    assert message.startswith("configuration: ") and message.count("\n") == 1
+    *notes, message = message.splitlines()
+    assert message.startswith("configuration: ") and all("looking for recordings" in note for note in notes)
     assert all(part in message for part in said), message
     assert not output.exists()
 
