@@ -84,11 +84,14 @@ class AudioFile:
     def parts(self) -> Iterator[list[AbstractContextManager[Opened]]]:
         """The tracks of each joined recording, each with a container of its own: they are read apart."""
         windows = [self._file] if self._raw else joined.parts(self._file)
-        for window in windows:
+        for number, window in enumerate(windows):
             ogg.refuse_cut(window)
-            with self._opened(window, 0) as first:
-                n_tracks = len(_streams(first.container))
+            n_tracks = len(self.info.tracks) if number == 0 else self._n_tracks(window)
             yield [self._opened(window, k) for k in range(n_tracks)]
+
+    def _n_tracks(self, window: Window) -> int:
+        with self._opened(window, 0) as first:
+            return len(_streams(first.container))
 
     @contextmanager
     def _opened(self, window: Window, index: int) -> Iterator[Opened]:
@@ -133,8 +136,8 @@ def _open(file: Window, raw: HeaderlessConfig | None) -> InputContainer:
     if not file.n_bytes:
         raise DecodeError("empty_file", "the file has 0 bytes", "fetch the recording again")
     sniff.refuse_documents(head, headerless=raw is not None)
-    # Big PCM packets, for speed; no protocols: a playlist in the recording's place must not open other files.
-    options = {"max_size": "16384", "protocol_whitelist": "none"}
+    # No protocols: a playlist in the recording's place must not open other files.
+    options = {"protocol_whitelist": "none"}
     if raw is not None:
         if raw.format not in av.formats_available:
             raise ConfigError(

@@ -117,9 +117,10 @@ def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
 
 def _read(track: Opened) -> Iterator[tuple[int, Block]]:
     """By libsndfile or libav."""
-    sound = pcm.opened(track.file)
+    codec = track.stream.codec_context.name
+    sound = pcm.opened(track.file) if codec.startswith("pcm_") else None  # DTS and AC-3 may hide in PCM
     if sound is None:
-        if track.stream.codec_context.name in _MISTAKEN:
+        if codec in _MISTAKEN:
             raise DecodeError(
                 "no_decoder", "no decoder for its width of samples", "convert it, to FLAC for example"
             )
@@ -201,6 +202,9 @@ def _regrouped(pieces: Iterable[Block], n_samples: int) -> Iterator[Block]:
     waiting: list[Block] = []
     n_waiting = 0
     for piece in pieces:
+        if not waiting and piece.shape[1] == n_samples and piece.flags.c_contiguous:
+            yield piece
+            continue
         waiting.append(piece)
         n_waiting += piece.shape[1]
         while n_waiting >= n_samples:

@@ -21,7 +21,7 @@ Block = npt.NDArray[np.float32]
 """Audio of all channels: shape (n_channels, n_samples), nominally in [-1, 1]."""
 
 FRAME_SAMPLES = SAMPLE_RATE // 10
-PIECE_SAMPLES = 100 * FRAME_SAMPLES
+PIECE_SAMPLES = 300 * FRAME_SAMPLES
 """What is measured at a time, so that the outcome does not depend on the size of blocks."""
 N_LOUD = 5
 """A channel's level is that of its fifth loudest frame: a click is no speech."""

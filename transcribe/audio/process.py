@@ -35,7 +35,7 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 _PIPE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
 
-_Answer = tuple[bytes, bytearray]
+_Answer = tuple[bytes, memoryview]
 
 
 def probe(source: Source, config: AudioConfig, name: str | None = None) -> AudioInfo:
@@ -50,7 +50,7 @@ def blocks(source: Source, config: AudioConfig, name: str | None = None) -> Iter
         yield _block(payload)
 
 
-def _block(payload: bytearray) -> Block:
+def _block(payload: memoryview) -> Block:
     (n_channels,) = child.N_CHANNELS.unpack_from(payload)
     return np.frombuffer(payload, np.float32, offset=child.N_CHANNELS.size).reshape(n_channels, -1)
 
@@ -154,9 +154,9 @@ class _Child:
         kind, n_bytes = child.HEADER.unpack(self._read(child.HEADER.size, left_s))
         return kind, self._read(n_bytes, left_s)
 
-    def _read(self, n_bytes: int, left_s: float) -> bytearray:
-        content = bytearray(n_bytes)
-        rest = memoryview(content)
+    def _read(self, n_bytes: int, left_s: float) -> memoryview:
+        content = np.empty(n_bytes, np.uint8).data
+        rest = content
         while rest:
             started_s = time.monotonic()
             ready = self._poll.poll(max(left_s, 0.0) * 1000)
@@ -187,8 +187,8 @@ class _Child:
         )
 
 
-def _error(payload: bytearray) -> Exception:
-    kind, *arguments = json.loads(payload)
+def _error(payload: memoryview) -> Exception:
+    kind, *arguments = json.loads(bytes(payload))
     error: Exception = child.ERRORS[kind](*arguments)
     return error
 

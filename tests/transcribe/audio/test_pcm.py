@@ -115,3 +115,10 @@ def test_a_file_that_ends_early_for_libsndfile_is_corrupt() -> None:
     assert sound is not None
     with pytest.raises(DecodeError, match=r"corrupt_audio: cannot be read beyond .* of 4\.00 s"):
         list(pcm.pieces(sound))
+
+
+def test_compressed_audio_that_hides_in_pcm_is_no_noise() -> None:
+    content = encode("spdif", "ac3", sine(2.0, 48_000, n_channels=2), 48_000)
+    samples = read(wav(content, rate=48_000, n_channels=2))
+    assert samples.shape[1] / RATE == pytest.approx(2.0, abs=0.1)
+    assert np.abs(samples[0, 8000:24_000]).max() == pytest.approx(0.5, abs=0.05)
