@@ -10,6 +10,8 @@ from typing import Any
 
 from job import Answers, File, Job, Loaded, Words
 
+DETAILS = ("n_chunks", "n_repaired", "n_rejected", "encoded_s")
+
 
 def library(job: Job) -> Loaded:
     from transcribe import config as configuration
@@ -46,12 +48,7 @@ def library(job: Job) -> Loaded:
                 if utterance.published
                 for word in utterance.words
             ]
-        answers.details = {
-            "n_chunks": last.n_chunks,
-            "n_repaired": last.n_repaired,
-            "n_rejected": last.n_rejected,
-            "encoded_s": last.encoded_s,
-        }
+        answers.details = {name: getattr(last, name) for name in DETAILS}
         return answers
 
     return Loaded(0.0, run)
@@ -83,12 +80,7 @@ def spark(job: Job) -> Loaded:
             answers.errors[row["recording_id"]] = f"{row['error']}: {row['message']}"[:200]
         assert report.outcome is not None  # it was not only planned
         result = report.outcome.result
-        answers.details = {
-            "n_chunks": result.n_chunks,
-            "n_repaired": result.n_repaired,
-            "n_rejected": result.n_rejected,
-            "encoded_s": result.encoded_s,
-        }
+        answers.details = {name: getattr(result, name) for name in DETAILS}
         return answers
 
     return Loaded(0.0, run)

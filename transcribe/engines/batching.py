@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from transcribe.engines.base import EngineStats
+from transcribe.engines.cpu import one_blas_thread
+from transcribe.errors import InferenceError
+from transcribe.types import ChunkAudio
+
+Result = TypeVar("Result")
+Batch = tuple[float, list[int]]
+"""Seconds encoded of each of its chunks, and their indices."""
 
 
 def batches(
     lengths_s: Sequence[float], kinds: Sequence[str], batch_s: float, n_workers: int
-) -> Iterator[tuple[float, list[int]]]:
+) -> Iterator[Batch]:
     """(length in seconds, indices) of each batch, longest first; all of one length and kind.
 
     ``lengths_s``: what is encoded of each chunk, padding included; ``kinds``: what must not be mixed. A batch
@@ -25,3 +36,33 @@ def batches(
         n_batch = math.ceil(len(indices) / math.ceil(len(indices) / n_most))
         for start in range(0, len(indices), n_batch):
             yield length_s, indices[start : start + n_batch]
+
+
+def run_batches(
+    plan: Sequence[Batch],
+    chunks: Sequence[ChunkAudio],
+    work: Callable[[Sequence[ChunkAudio], float], Sequence[Result]],
+    pool: Executor,
+    stats: EngineStats,
+) -> list[Result]:
+    """``work`` on each batch's chunks and length, a result a chunk; results in the order of ``chunks``.
+
+    Raises ``InferenceError`` when the runtime fails.
+    """
+
+    def worked(batch: Batch) -> Sequence[Result]:
+        length_s, indices = batch
+        return work([chunks[i] for i in indices], length_s)
+
+    results: dict[int, Result] = {}
+    try:
+        with one_blas_thread():
+            for (length_s, indices), of_batch in zip(plan, pool.map(worked, plan), strict=True):
+                results.update(zip(indices, of_batch, strict=True))
+                stats.encoded_s += length_s * len(indices)
+                stats.audio_s += sum(chunks[i].duration_s for i in indices)
+    except RuntimeError as error:
+        raise InferenceError(
+            "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
+        ) from error
+    return [results[i] for i in range(len(chunks))]

@@ -28,11 +28,11 @@ from faster_whisper.tokenizer import Tokenizer
 from transcribe.alignment.words import word_times
 from transcribe.config import Config
 from transcribe.engines.base import Device, EngineStats
-from transcribe.engines.batching import batches
-from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
+from transcribe.engines.batching import Batch, batches, run_batches
+from transcribe.engines.cpu import keep_freed_memory
 from transcribe.engines.whisper_features import ENCODED_PER_S, FRAMES_PER_S, WINDOW_S, context_s, features
 from transcribe.engines.whisper_tokens import WhisperTokens, prompt, suppressed, text
-from transcribe.errors import InferenceError, ModelError
+from transcribe.errors import ModelError
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 MAX_LENGTH = 448
@@ -44,7 +44,7 @@ FEED_GPU = 2
 
 
 def load(model_dir: Path, config: Config, device: Device) -> CTranslate2Engine:
-    """See ``engines.ENGINES``."""
+    """See ``engines.names``."""
     return CTranslate2Engine(model_dir, config, device)
 
 
@@ -113,27 +113,13 @@ class CTranslate2Engine:
     ) -> list[Any]:
         """Encode in batches of one length, do ``work`` on each, put results in input order."""
 
-        def worked(batch: tuple[float, list[int]]) -> list[Any]:
-            length_s, indices = batch
-            batch_chunks = [chunks[i] for i in indices]
-            return work(batch_chunks, list(self._encode(batch_chunks, length_s)))
+        def encoded(batch: Sequence[ChunkAudio], length_s: float) -> list[Any]:
+            return work(batch, list(self._encode(batch, length_s)))
 
-        results: list[Any] = [None] * len(chunks)
         plan = list(self._batches(chunks, full_context))
-        try:
-            with one_blas_thread():
-                for (length_s, indices), of_batch in zip(plan, self._pool.map(worked, plan), strict=True):
-                    for i, result in zip(indices, of_batch, strict=True):
-                        results[i] = result
-                    self.stats.encoded_s += length_s * len(indices)
-                    self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
-        except RuntimeError as error:
-            raise InferenceError(
-                "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
-            ) from error
-        return results
+        return run_batches(plan, chunks, encoded, self._pool, self.stats)
 
-    def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[tuple[float, list[int]]]:
+    def _batches(self, chunks: Sequence[ChunkAudio], full_context: bool) -> Iterator[Batch]:
         """On GPU one language a batch, too, since words of one language at a time can be aligned."""
         margin_s, step_s = self._context.context_margin_s, self._context.context_step_s
         lengths_s = [

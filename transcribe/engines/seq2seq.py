@@ -18,11 +18,11 @@ import torch
 from transcribe.config import Config
 from transcribe.engines import seq2seq_checkpoint
 from transcribe.engines.base import Device, EngineStats
-from transcribe.engines.batching import batches
-from transcribe.engines.cpu import has_bfloat16, keep_freed_memory, one_blas_thread
+from transcribe.engines.batching import batches, run_batches
+from transcribe.engines.cpu import has_bfloat16, keep_freed_memory
 from transcribe.engines.seq2seq_transformers import TransformersModel
 from transcribe.engines.seq2seq_whisper import WhisperModel
-from transcribe.errors import ConfigError, InferenceError, ModelError
+from transcribe.errors import ConfigError, ModelError
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
 
 log = logging.getLogger(__name__)
@@ -96,25 +96,12 @@ class Seq2SeqEngine:
     ) -> list[Any]:
         """Does ``work`` on batches of one length, puts results in input order."""
 
-        def worked(batch: tuple[float, list[int]]) -> list[Any]:
-            length_s, indices = batch
+        def inferred(some: Sequence[ChunkAudio], length_s: float) -> list[Any]:
             with torch.inference_mode():
-                return work([chunks[i] for i in indices], length_s)
+                return work(some, length_s)
 
-        results: list[Any] = [None] * len(chunks)
         plan = list(batches(lengths_s, [""] * len(chunks), self._batch_s, self._n_workers))
-        try:
-            with one_blas_thread():
-                for (length_s, indices), of_batch in zip(plan, self._pool.map(worked, plan), strict=True):
-                    for i, result in zip(indices, of_batch, strict=True):
-                        results[i] = result
-                    self.stats.encoded_s += length_s * len(indices)
-                    self.stats.audio_s += sum(chunks[i].duration_s for i in indices)
-        except RuntimeError as error:
-            raise InferenceError(
-                "engine_failed", str(error), "run again; if it is memory, lower decode.batch_s"
-            ) from error
-        return results
+        return run_batches(plan, chunks, inferred, self._pool, self.stats)
 
 
 def number_format(compute_type: str, kind: str) -> torch.dtype:
