@@ -160,5 +160,6 @@ class _RecentAudio:
         return max(0, n_samples(time_s) - self._start)
 
     def _joined(self) -> Pcm:
-        self._parts = [np.concatenate(self._parts)] if self._parts else [np.zeros(0, np.int16)]
+        if len(self._parts) != 1:
+            self._parts = [np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)]
         return self._parts[0]

@@ -6,6 +6,7 @@ listener's channel, a little later.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,11 +27,18 @@ TOLD_BY_DELAY_S = 0.05
 
 def without_crosstalk(utterances: Sequence[Utterance]) -> list[Utterance]:
     """The utterances in their order, those that repeat another channel's words with verdict ``ECHO``."""
-    spoken = [u for u in utterances if u.published]
-    return [
-        replace(u, verdict=ECHO) if u in spoken and _is_echo(u, [o for o in spoken if _may_hold(o, u)]) else u
-        for u in utterances
-    ]
+    spoken = sorted((u for u in utterances if u.published), key=lambda u: u.start_s)
+    if len({u.channel for u in spoken}) < 2:
+        return list(utterances)
+    starts_s = [u.start_s for u in spoken]
+    longest_s = max(u.end_s - u.start_s for u in spoken)
+
+    def near(echo: Utterance) -> list[Utterance]:
+        first = bisect.bisect_left(starts_s, echo.start_s - LATEST_S - longest_s)
+        last = bisect.bisect_right(starts_s, echo.end_s - EARLIEST_S)
+        return [source for source in spoken[first:last] if _may_hold(source, echo)]
+
+    return [replace(u, verdict=ECHO) if u.published and _is_echo(u, near(u)) else u for u in utterances]
 
 
 def _may_hold(source: Utterance, echo: Utterance) -> bool:

@@ -60,3 +60,12 @@ def test_words_without_letters_and_utterances_without_words_are_left_alone():
     silent = Utterance(0.0, 1.0, 0, "0", "en", "", 0.0, 0.0, 1.0, "ok", ())
     assert verdicts(silent, utterance(1, 0.2, "… … … …"), utterance(0, 0.1, "… … … …")) == ["ok", "ok", "ok"]
     assert without_crosstalk([]) == []
+
+
+def test_an_echo_is_found_among_many_and_behind_a_long_one():
+    """The one that holds its words may have begun long before."""
+    long = utterance(0, 1.0, " ".join(f"word{n}" for n in range(40)) + " " + SENTENCE)
+    answers = [utterance(1, 100.0 + 10 * n, f"answer {n} is another one") for n in range(50)]
+    echo = utterance(1, long.words[40].start_s + 0.2)
+    found = without_crosstalk([long, echo, *answers])
+    assert [u.verdict for u in found] == ["ok", ECHO, *["ok"] * 50]
