@@ -2,7 +2,7 @@
 
 None crashes or hangs it, and none comes out shorter than it was without an error where its container tells.
 
-``pytest -m faults tests/transcribe/audio/test_fuzz.py`` tries many; a few of each always run.
+``pytest -m acceptance tests/transcribe/audio/test_fuzz.py`` tries many; a few of each always run.
 """
 
 from __future__ import annotations
