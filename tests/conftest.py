@@ -1,4 +1,4 @@
-"""Fixtures for every test module live in plugins named after what they start; long tests run when asked for."""
+"""Fixtures live in plugins named after what they start; what takes long runs when it is asked for."""
 
 from __future__ import annotations
 
