@@ -165,9 +165,7 @@ class Decoder:
             first = suspect.first
             if not first.doubt:
                 suspect.settle(_select(first, second))
-            elif first.doubt is Doubt.NO_SPEECH and guards.hears_no_speech(
-                second.hypothesis, self._config.guards
-            ):
+            elif first.doubt is Doubt.NO_SPEECH and guards.hears_no_speech(second.hypothesis):
                 suspect.settle(first)
             elif not second.doubt:
                 suspect.settle(second)

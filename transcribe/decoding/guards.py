@@ -1,9 +1,9 @@
 """Is a hypothesis believable? Whisper's failures are loud; these are the sounds they make.
 
 Thresholds follow openai/whisper (``compression_ratio_threshold``, ``logprob_threshold``), but for that of no
-speech: where the text is unsure, a fifth is enough. Of some 120 sounds of animals, machines and music,
-Whisper base gave words to 17; at openai's 0.6 those of 9 were published, and no utterance of 65 minutes of
-speech in 20 languages lies between. Character rate and coverage by words are ours.
+speech: where the text stays unsure, a fifth is enough. Of some 120 sounds of animals, machines and music,
+Whisper base gave words to 17; at openai's 0.6 those of 9 were published, and of 65 minutes of speech in 20
+languages no utterance that stays unsure lies between. Character rate and coverage by words are ours.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from transcribe.verdicts import Doubt
 
 MAX_REPEATS = 5
 """Nobody says a phrase more often in a row."""
+NO_SPEECH_PROB = 0.6
+"""A surer tone is no proof of speech above this; below it is: openai/whisper's ``no_speech_threshold``."""
 HURRIED_LOGPROB = -0.5
 """A text surer than this is believed at any rate that somebody can speak at: auctions, disclaimers."""
 FASTEST = 2.0
@@ -44,7 +46,8 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> Doubt |
     if _is_hurried(hypothesis, chunk.duration_s, config):
         return Doubt.TOO_MANY_CHARACTERS
     if hypothesis.avg_logprob < config.min_avg_logprob:
-        return Doubt.NO_SPEECH if hears_no_speech(hypothesis, config) else Doubt.LOW_LOGPROB
+        is_noise = (hypothesis.no_speech_prob or 0.0) > config.max_no_speech_prob
+        return Doubt.NO_SPEECH if is_noise else Doubt.LOW_LOGPROB
     if covered_share(hypothesis, chunk.speech_s) < config.min_coverage:
         return Doubt.TOO_FEW_WORDS
     if longest_wordless_s(hypothesis, chunk.duration_s) > config.max_wordless_s:
@@ -59,9 +62,9 @@ def _is_hurried(hypothesis: Hypothesis, duration_s: float, config: GuardsConfig)
     return chars_per_s > config.max_chars_per_s and not believed
 
 
-def hears_no_speech(hypothesis: Hypothesis, config: GuardsConfig) -> bool:
-    """Does the model itself say so? No, when it does not tell."""
-    return (hypothesis.no_speech_prob or 0.0) > config.max_no_speech_prob
+def hears_no_speech(hypothesis: Hypothesis) -> bool:
+    """Does the model say so, however sure of its text? No, when it does not tell."""
+    return (hypothesis.no_speech_prob or 0.0) > NO_SPEECH_PROB
 
 
 def longest_repeat(text: str) -> int:

@@ -140,6 +140,25 @@ def test_nobody_is_asked_twice_when(setting):
     assert decoded.attempts == len(engine.asked) == 1 and str(decoded.verdict) == "ok"
 
 
+@pytest.mark.parametrize(
+    ("no_speech_prob", "second", "verdict"),
+    [
+        (0.4, GOOD, "repaired:no_speech"),  # quiet speech: surer with full context
+        (0.7, GOOD, "rejected:no_speech"),  # noise, in whatever tone
+        (0.4, UNSURE, "rejected:no_speech"),
+    ],
+)
+def test_a_surer_second_try_proves_speech_unless_the_model_hears_none(no_speech_prob, second, verdict):
+    class Doubtful(ScriptedEngine):
+        def transcribe(self, chunks, options):
+            found = super().transcribe(chunks, options)
+            return [replace(h, no_speech_prob=no_speech_prob) for h in found]
+
+    engine = Doubtful(lambda _, options: second if options.full_context else UNSURE)
+    (result,) = Decoder(engine, load()).decode([job(n_segments=1)])
+    assert [str(part.verdict) for part in result] == [verdict]
+
+
 def test_where_the_decoder_lost_its_way_it_gets_parts():
     whole = job(0)
     results, engine = decode(lambda chunk, _: GOOD if chunk.duration_s < 7 else LOOP, [whole, job(1)])
