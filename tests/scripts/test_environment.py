@@ -106,3 +106,24 @@ def test_the_demo_explains_itself_and_does_nothing(option, code, tmp_path):
     done = subprocess.run(["bash", demo, option], capture_output=True, text=True, timeout=60)
     assert done.returncode == code and [path.name for path in tmp_path.iterdir()] == ["scripts"]
     assert ("From nothing to transcripts" in done.stdout) == (code == 0) and "set -euo" not in done.stdout
+
+
+def test_torch_lies_on_top_of_the_environment_once(bash, tmp_path):
+    """Each transformers in a layer of its own; what it lacks is found in PyTorch's, then in .venv."""
+    for name in ("pip", "seen"):
+        (tmp_path / "site" / name).mkdir(parents=True)
+    (tmp_path / "site/pip/__main__.py").write_text(
+        "import pathlib, sys\n"
+        "python, spec = pathlib.Path(sys.argv[2]), sys.argv[-1]\n"
+        "print(spec)\n"
+        "site = next(python.parents[1].glob('lib/python*/site-packages'))\n"
+        "(site / (spec.rstrip('=0123456789.,<>') + '.py')).touch()\n"
+    )
+    make = f"{sys.executable} -m venv --without-pip .venv; echo {tmp_path}/site > $(echo .venv/lib/*/*)/s.pth"
+    imports = 'python -c "import torch, transformers, seen; print(transformers.__file__)"'
+    done = bash(f"{make}; for n in 4 5 4; do (use_torch $n; {imports}); done")
+    assert done.returncode == 0, done.stderr
+    specs = [line for line in done.stdout.splitlines() if not line.startswith("/")]
+    assert specs == ["torch==2.13.0", "transformers>=4.57,<5", "transformers>=5,<6"]
+    found = [line.split("/.venv/")[1].split("/")[0] for line in done.stdout.splitlines() if line[0] == "/"]
+    assert found == ["transformers-4", "transformers-5", "transformers-4"]

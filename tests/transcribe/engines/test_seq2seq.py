@@ -8,20 +8,20 @@ import jiwer
 import numpy as np
 import pytest
 from core_fixtures import clip, silence, texts
+from torch_fixtures import torch, transformers
 from whisper_normalizer.basic import BasicTextNormalizer
 
-torch = pytest.importorskip("torch", reason="needs the extra torch")
-transformers = pytest.importorskip("transformers", reason="needs the extra torch")
+from transcribe.config import load
+from transcribe.engines import seq2seq, seq2seq_checkpoint, whisper_tokens
+from transcribe.engines.base import Device, identifier
+from transcribe.engines.seq2seq_network import Whisper
+from transcribe.engines.whisper_features import features
+from transcribe.errors import ConfigError, ModelError
+from transcribe.models.cache import fetch
+from transcribe.models.registry import Registry
+from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions
 
-from transcribe.config import load  # noqa: E402
-from transcribe.engines import seq2seq, seq2seq_checkpoint, whisper_tokens  # noqa: E402
-from transcribe.engines.base import Device, identifier  # noqa: E402
-from transcribe.engines.seq2seq_network import Whisper  # noqa: E402
-from transcribe.engines.whisper_features import features  # noqa: E402
-from transcribe.errors import ConfigError, ModelError  # noqa: E402
-from transcribe.models.cache import fetch  # noqa: E402
-from transcribe.models.registry import Registry  # noqa: E402
-from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions  # noqa: E402
+pytestmark = pytest.mark.torch
 
 GREEDY, BEAM = DecodeOptions(beam_size=1, n_best=1), DecodeOptions(beam_size=5, n_best=5)
 normalize = BasicTextNormalizer()
@@ -76,12 +76,12 @@ def test_greedy_texts_are_those_of_transformers(engine, folder):
 
 @pytest.mark.weights
 def test_a_result_does_not_depend_on_its_batch(engine):
-    chunks = [chunk_of(name, before_s) for name in list(texts())[:3] for before_s in (0.0, 0.4)]
+    chunks = [chunk_of(name, before_s) for name in list(texts())[:2] for before_s in (0.0, 0.4)]
     chunks = [*chunks, chunks[0]]
     for options in (GREEDY, BEAM):
         together = engine.transcribe(chunks, options)
         assert engine.transcribe(chunks[::-1], options) == together[::-1]
-        assert [engine.transcribe([chunk], options)[0] for chunk in chunks[:4]] == together[:4]
+        assert [engine.transcribe([chunk], options)[0] for chunk in chunks[:3]] == together[:3]
 
 
 @pytest.mark.weights

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch_fixtures import torch, transformers
 
-torch = pytest.importorskip("torch", reason="needs the extra torch")
-transformers = pytest.importorskip("transformers", reason="needs the extra torch")
+from transcribe.engines.seq2seq_network import Decoding, Memory, Whisper
 
-from transcribe.engines.seq2seq_network import Decoding, Memory, Whisper  # noqa: E402
+pytestmark = pytest.mark.torch
 
 VOCABULARY, LAYERS, HEADS, FRAMES = 50, 2, 4, 60
 ALL_HEADS = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]

@@ -6,10 +6,11 @@ import itertools
 import math
 
 import pytest
+from torch_fixtures import torch
 
-torch = pytest.importorskip("torch", reason="needs the extra torch")
+from transcribe.engines.seq2seq_search import SearchOptions, search
 
-from transcribe.engines.seq2seq_search import SearchOptions, search  # noqa: E402
+pytestmark = pytest.mark.torch
 
 VOCABULARY, END, LONGEST = 7, 0, 6
 

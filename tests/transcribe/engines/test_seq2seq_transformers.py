@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, decoders, models
+from torch_fixtures import torch, transformers
 
-torch = pytest.importorskip("torch", reason="needs the extra torch")
-transformers = pytest.importorskip("transformers", reason="needs the extra torch")
+from transcribe.config import load
+from transcribe.engines import seq2seq
+from transcribe.engines.base import Device, identifier
+from transcribe.errors import ModelError
+from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions
 
-from tokenizers import Tokenizer, decoders, models  # noqa: E402
-
-from transcribe.config import load  # noqa: E402
-from transcribe.engines import seq2seq  # noqa: E402
-from transcribe.engines.base import Device, identifier  # noqa: E402
-from transcribe.errors import ModelError  # noqa: E402
-from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions  # noqa: E402
+pytestmark = pytest.mark.torch
 
 VOCABULARY = 40
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
