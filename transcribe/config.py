@@ -201,6 +201,9 @@ class JobConfig(_Section):
         " stops before any work; --redo allows it once, 1 always",
     )
     progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
+    prices: str = Field(
+        default="conf/prices.yaml", description="what a core and a GPU cost an hour, for reports"
+    )
 
     @field_validator("date", mode="before")
     @classmethod

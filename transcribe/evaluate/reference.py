@@ -1,18 +1,26 @@
-"""A manifest of references: recordings with what is really said in them, one JSON object a line.
+"""A manifest of references: recordings with what is really said in them, as JSON lines, JSON or CSV.
 
-``file`` (relative to the manifest's folder), ``language`` and ``kind`` are required; known besides:
-``reference_text``, ``reference_quality`` (exact, script, near, loose), ``word_times`` ([start_s, end_s,
-word] each), ``word_times_source``, ``duration_s``, ``sha256``, ``notes``. Other keys are not used.
+Required: ``uri`` (or ``file``, ``audio_filepath``; relative to the manifest's folder), ``language``. Known
+besides: ``recording_id``, ``region``, ``service``, ``channels`` (as the nightly job's; a bare number in JSON
+is a count and says nothing), ``kind`` (silence and noise have no language), ``reference_text``,
+``reference_quality`` (exact, script, near, loose), ``channel_references`` (a text a channel),
+``word_times`` ([start_s, end_s, word] each), ``word_times_source``, ``duration_s``, ``sha256``, ``notes``.
+In CSV the lists are JSON. Other columns are not used.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from transcribe.errors import ManifestError
+from transcribe.errors import ManifestError, PlanError
 from transcribe.evaluate.timing import TimedText
+from transcribe.inputs.formats import UNREADABLE, is_manifest, lines_of
+from transcribe.storage.addresses import canonical
+from transcribe.storage.s3 import is_s3
 
 NO_LANGUAGE = frozenset({"silence", "noise", "corrupt"})
 """Kinds whose ``language`` is only a placeholder."""
@@ -22,7 +30,7 @@ NO_LANGUAGE = frozenset({"silence", "noise", "corrupt"})
 class Reference:
     """One recording and what is known about it."""
 
-    path: Path
+    path: Path  # of one on S3, its key
     language: str
     kind: str
     text: str | None = None  # None: unknown
@@ -32,10 +40,24 @@ class Reference:
     duration_s: float | None = None
     sha256: str = ""
     notes: str = ""
+    uri: str = ""  # where the recording lies, if not at ``path``
+    recording_id: str = ""  # empty: the file's name
+    region: str | None = None
+    service: str | None = None
+    channels: str | None = None
+    channel_texts: tuple[str, ...] = ()  # what is said on each channel, in their order; () for one text
 
     @property
     def file(self) -> str:
         return self.path.name
+
+    @property
+    def id(self) -> str:
+        return self.recording_id or self.file
+
+    @property
+    def place(self) -> str:
+        return self.uri or str(self.path)
 
     @property
     def hint(self) -> str | None:
@@ -54,41 +76,73 @@ class Reference:
 
 
 def load(manifest: Path | str) -> list[Reference]:
-    """References in the manifest's order. Raises ManifestError naming the line that cannot be used."""
+    """References in the manifest's order. Raises ManifestError naming the row that cannot be used."""
     manifest = Path(manifest)
+    if not is_manifest(str(manifest)) or ".parquet" in manifest.name:
+        raise ManifestError("references", str(manifest), "write it as .jsonl, .json or .csv")
     try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
+        _, lines = lines_of(manifest.read_bytes(), manifest.name)
+    except UNREADABLE as error:
         raise ManifestError("references", str(manifest), f"cannot be read: {error}") from error
     references = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
         try:
-            references.append(_reference(json.loads(line), manifest.parent))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ManifestError(
-                "references", f"{manifest}:{number}", f"not a reference: {error!r}"
-            ) from error
+            if isinstance(line, PlanError):
+                raise line
+            references.append(_reference(line, manifest.parent))
+        except (ValueError, TypeError, KeyError, PlanError) as error:
+            message = f"row {number} is no reference: {error!r}"
+            raise ManifestError("references", str(manifest), message) from error
     return references
 
 
-def _reference(row: dict[str, object], folder: Path) -> Reference:
-    path = folder / str(row["file"])  # first: a TypeError where the line is no object
-    times = row.get("word_times") or []
-    if not isinstance(times, list):
-        raise TypeError(f"word_times is not a list: {times!r}")
+def as_row(reference: Reference) -> dict[str, Any]:
+    """The row of a manifest that ``load`` reads as the same reference, wherever that manifest lies."""
+    values = {
+        **{"uri": reference.uri or str(reference.path.resolve()), "recording_id": reference.id},
+        **{name: getattr(reference, name) for name in _COPIED},
+        "reference_text": reference.text,
+        "reference_quality": reference.quality,
+        "channel_references": list(reference.channel_texts),
+        "word_times": [list(word) for word in reference.word_times],
+    }
+    return {key: value for key, value in values.items() if value not in (None, "", [])}
+
+
+_COPIED = ("language", "kind", "region", "service", "channels", "word_times_source", "duration_s", "notes")
+
+
+def _reference(row: Mapping[str, Any], folder: Path) -> Reference:
+    given = canonical(str(row.get("uri") or row.get("audio_filepath") or row["file"]))
     duration_s = row.get("duration_s")
     return Reference(
-        path=path,
+        path=Path(given.removeprefix("s3://")) if is_s3(given) else folder / given,
+        uri=given if is_s3(given) else "",
         language=str(row["language"]),
-        kind=str(row["kind"]),
-        text=str(row["reference_text"]) if row.get("reference_text") else None,
-        quality=str(row.get("reference_quality") or ""),
-        word_times=tuple((float(start_s), float(end_s), str(word)) for start_s, end_s, word in times),
+        kind=_text(row, "kind") or "",
+        text=_text(row, "reference_text"),
+        quality=_text(row, "reference_quality") or "",
+        word_times=tuple((float(s), float(e), str(word)) for s, e, word in _list(row, "word_times")),
         # "manual (emuR …, Text tier)" → "manual": the rest is provenance
-        word_times_source=str(row.get("word_times_source") or "").split(" ")[0].split("/")[0],
-        duration_s=float(str(duration_s)) if duration_s is not None else None,
-        sha256=str(row.get("sha256") or ""),
-        notes=str(row.get("notes") or ""),
+        word_times_source=(_text(row, "word_times_source") or "").split(" ")[0].split("/")[0],
+        duration_s=float(str(duration_s)) if duration_s not in (None, "") else None,
+        sha256=_text(row, "sha256") or "",
+        notes=_text(row, "notes") or "",
+        recording_id=_text(row, "recording_id") or "",
+        region=_text(row, "region"),
+        service=_text(row, "service"),
+        channels=_text(row, "channels") if isinstance(row.get("channels"), str) else None,
+        channel_texts=tuple(map(str, _list(row, "channel_references"))),
     )
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    return str(row[name]) if row.get(name) else None
+
+
+def _list(row: Mapping[str, Any], name: str) -> list[Any]:
+    value = row.get(name) or []
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, list):
+        raise TypeError(f"{name} is not a list: {value!r}")
+    return value

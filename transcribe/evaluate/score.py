@@ -1,0 +1,186 @@
+"""One system's answer for one recording against its reference: every count that a report is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, permutations
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+
+from transcribe.evaluate.digits import digits
+from transcribe.evaluate.normalise import Normaliser
+from transcribe.evaluate.punctuation import Matches, compare_writing
+from transcribe.evaluate.reference import Reference
+from transcribe.evaluate.timing import TimeErrors, compare_word_times
+from transcribe.evaluate.word_error import ErrorCount, best_span, tokens
+from transcribe.types import Failure, Transcript, Utterance
+
+MIN_DIGITS = 2
+"""A reference with fewer is not about numbers: a "one" in it may be any word."""
+
+_NONE = "\0"
+"""No token: what an alignment puts in its place."""
+
+Edit = tuple[str, str, str]
+"""substitution, deletion or insertion; reference's words, hypothesis' words."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts of one recording; a failure, and a recording without a reference, has none."""
+
+    text: str = ""
+    error: str = ""  # why there is no transcript
+    words: ErrorCount | None = None  # by the normaliser's tokens; None: no reference
+    characters: ErrorCount | None = None  # only their sum: substitutions stand for all
+    digits: ErrorCount | None = None  # the same; None: the reference has fewer than MIN_DIGITS
+    swapped: int = 0  # errors fewer if channels could be exchanged
+    edits: tuple[Edit, ...] = ()
+    marks: Matches = field(default_factory=Matches)
+    capitals: Matches = field(default_factory=Matches)
+    times: TimeErrors = field(default_factory=TimeErrors)
+    language: str | None = None  # that was found; None: it was given
+    n_invented: int = 0  # words where nobody speaks
+    speechless_s: float = 0.0  # audio in which nobody speaks
+
+
+def score(reference: Reference, answer: Transcript | Failure, normalise: Normaliser) -> Score:
+    """Needs the extra ``evaluate``."""
+    if isinstance(answer, Failure):
+        return Score(error=answer.error)
+    found = answer.language if answer.language_source == "vote" else None
+    if reference.speechless:
+        n_invented = len(tokens(answer.text, answer.language))
+        return Score(answer.text, language=found, n_invented=n_invented, speechless_s=answer.duration_s)
+    if not reference.text and not reference.channel_texts:
+        return Score(answer.text, language=found)
+    pairs = _pairs(reference, answer, normalise)
+    counts, edits = zip(*(_count(wanted, heard) for wanted, heard in pairs), strict=True)
+    characters = [_distance(" ".join(w), " ".join(h)) for w, h in pairs]
+    errors = sum(counts, ErrorCount())
+    marks, capitals = compare_writing(reference.text or "", answer.text)
+    return Score(
+        answer.text,
+        words=errors,
+        characters=sum(characters, ErrorCount()),
+        digits=_digit_errors(reference, answer),
+        swapped=errors.errors - _best_assignment(pairs, errors.errors),
+        edits=tuple(edit for some in edits for edit in some),
+        marks=Matches() if reference.loose else marks,
+        capitals=Matches() if reference.loose else capitals,
+        times=_times(reference, answer),
+        language=found,
+    )
+
+
+Pair = tuple[list[str], list[str]]
+
+
+def _pairs(reference: Reference, answer: Transcript, normalise: Normaliser) -> list[Pair]:
+    """(reference's, hypothesis') tokens of each channel that has a reference of its own, else of all."""
+    language = reference.language
+    if reference.channel_texts:
+        return [
+            (normalise(text, language), normalise(_said(answer, channel), language))
+            for channel, text in enumerate(reference.channel_texts)
+        ]
+    wanted, heard = normalise(reference.text or "", language), normalise(answer.text, language)
+    if reference.loose:
+        start, end = best_span(wanted, heard)
+        heard = heard[start:end]
+    return [(wanted, heard)]
+
+
+def _said(answer: Transcript, channel: int) -> str:
+    return " ".join(u.text for u in _published(answer) if u.channel == channel)
+
+
+def _published(answer: Transcript) -> Iterator[Utterance]:
+    return (utterance for utterance in answer.utterances if utterance.published)
+
+
+def _count(wanted: Sequence[str], heard: Sequence[str]) -> tuple[ErrorCount, list[Edit]]:
+    """As NIST sclite aligns: a substitution weighs 4, a deletion or insertion 3."""
+    import kaldialign
+
+    pairs = kaldialign.align(list(wanted), list(heard), _NONE, sclite_mode=True)
+    edits: list[Edit] = []
+    n: Counter[str] = Counter()
+    for kind, run in groupby(pairs, key=_kind):
+        stretch = list(run)
+        n[kind] += len(stretch)
+        if kind != "equal":
+            sides = (
+                " ".join(token for token in side if token != _NONE) for side in zip(*stretch, strict=True)
+            )
+            edits.append((kind, *sides))  # type: ignore[arg-type]
+    return ErrorCount(n["substitution"], n["deletion"], n["insertion"], len(wanted)), edits
+
+
+def _kind(pair: tuple[str, str]) -> str:
+    wanted, heard = pair
+    if wanted == heard:
+        return "equal"
+    return "insertion" if wanted == _NONE else "deletion" if heard == _NONE else "substitution"
+
+
+def _distance(wanted: Sequence[str], heard: Sequence[str]) -> ErrorCount:
+    return ErrorCount(substitutions=Levenshtein.distance(wanted, heard), n_reference=len(wanted))
+
+
+def _digit_errors(reference: Reference, answer: Transcript) -> ErrorCount | None:
+    """On all channels together; a loose reference has none, since what stands around it may hold digits."""
+    text = " ".join(reference.channel_texts) or reference.text or ""
+    wanted = digits(text, reference.language)
+    if len(wanted) < MIN_DIGITS or reference.loose:
+        return None
+    return _distance(wanted, digits(answer.text, reference.language))
+
+
+def _best_assignment(pairs: Sequence[Pair], errors: int) -> int:
+    """The fewest errors of any assignment of channels to references; as they are where there is one."""
+    if len(pairs) < 2:
+        return errors
+    heard = [pair[1] for pair in pairs]
+    return min(
+        sum(_count(pair[0], other)[0].errors for pair, other in zip(pairs, order, strict=True))
+        for order in permutations(heard)
+    )
+
+
+def _times(reference: Reference, answer: Transcript) -> TimeErrors:
+    if not reference.word_times:
+        return TimeErrors()
+    words = [(w.start_s, w.end_s, w.text) for u in _published(answer) for w in u.words]
+    return compare_word_times(reference.word_times, sorted(words), reference.language)
+
+
+def as_columns(score: Score) -> dict[str, Any]:
+    """The columns of the table ``evaluations`` that are of the score."""
+    words = score.words or ErrorCount()
+    characters, digits_ = score.characters or ErrorCount(), score.digits or ErrorCount()
+    return {
+        "text": score.text,
+        "error": score.error,
+        "n_words": words.n_reference if score.words else None,
+        "substitutions": words.substitutions,
+        "deletions": words.deletions,
+        "insertions": words.insertions,
+        "n_characters": characters.n_reference,
+        "character_errors": characters.errors,
+        "n_digits": digits_.n_reference,
+        "digit_errors": digits_.errors,
+        "swapped": score.swapped,
+        "edits": [dict(zip(("kind", "reference", "hypothesis"), edit, strict=True)) for edit in score.edits],
+        "marks": vars(score.marks),
+        "capitals": vars(score.capitals),
+        "n_timed_words": score.times.n_gold,
+        "start_errors_s": list(score.times.starts_s),
+        "end_errors_s": list(score.times.ends_s),
+        "language_found": score.language,
+        "n_invented": score.n_invented,
+        "speechless_s": score.speechless_s,
+    }
