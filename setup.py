@@ -5,5 +5,8 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["transcribe*", "udfs*", "jobs*"]), "transcribe.conf"],
     package_dir={"transcribe.conf": "conf"},
-    package_data={"transcribe.conf": ["*.yaml", "*.properties", "models/*.yaml"]},
+    package_data={
+        "transcribe.conf": ["*.yaml", "*.properties", "models/*.yaml"],
+        "transcribe.pages": ["*.j2", "*.css"],
+    },
 )

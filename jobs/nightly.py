@@ -27,6 +27,7 @@ from jobs.night import plan
 from jobs.night.describe import redo_in_words
 from jobs.night.isolate import Isolation
 from jobs.night.outcome import Outcome
+from jobs.night.page import write_page
 from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
@@ -138,7 +139,9 @@ def _in_a_line(error: BaseException) -> str:
 
 def _close(run: Run, planned: Plan, outcome: Outcome) -> None:
     outcome.ended_at = now()
-    run.tables.record_run(Report(run, planned, outcome).row())
+    report = Report(run, planned, outcome)
+    run.tables.record_run(report.row())
+    write_page(report)
 
 
 def _work(run: Run, planned: Plan, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from jobs.night.run import Run
 from jobs.spark.read import read_table
 from transcribe import __version__
 from transcribe.escape import printable
+from transcribe.types import Failure
 
 VERSIONED = ("pyspark", "deltalake", "ctranslate2", "faster-whisper", "pyarrow", "av")
 
@@ -99,6 +100,10 @@ class Report:
 
     def runs(self) -> DataFrame:
         return self._table("runs")
+
+    def failed_now(self) -> list[Failure]:
+        """What has failed in this run."""
+        return self._outcome.result.failures
 
     def row(self) -> dict[str, Any]:
         """The columns of the runs table."""

@@ -69,11 +69,11 @@ def _is_litter(name: str) -> bool:
 
 
 def first_line(path: Path) -> str:
-    """Of a module's docstring, or of the comment that a shell script or a YAML file begins with."""
+    """Of a module's docstring, or of the comment that any other file begins with."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].replace("``", "`")
-    comment = re.match(r"(?:#!.*\n)?# *(.*)", text)
+    comment = re.match(r"(?:#!.*\n)?(?:#|/\*|\{#) *(.*?) *(?:\*/|#\})?(?:\n|$)", text)
     return comment[1] if comment else ""
 
 

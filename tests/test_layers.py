@@ -51,6 +51,7 @@ FLOORS = (
     {"decoding"},
     {"text"},
     {"transcript"},
+    {"pages"},
     {"pipeline", "tables", "deliver", "evaluate"},
     {"console"},
     {"__main__"},

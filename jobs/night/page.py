@@ -1,0 +1,169 @@
+"""The page of a run, and the same as JSON, below OUTPUT/reports: written once it has ended."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from jobs.night.progress import note
+from transcribe.errors import PublishError, StorageError
+from transcribe.escape import printable
+from transcribe.evaluate.night import content, drift
+from transcribe.evaluate.prices import Prices
+from transcribe.pages.charts import bars, line
+from transcribe.pages.page import render
+from transcribe.storage.files import list_files, open_binary, put_bytes
+from transcribe.storage.s3 import Stat
+from transcribe.tables.delta import dataset
+from transcribe.tables.log import live_files
+
+if TYPE_CHECKING:
+    from jobs.report import Report
+
+N_BEFORE = 14
+"""Runs before that this one is compared with."""
+N_EXAMPLES = 5
+
+Data = dict[str, Any]
+
+
+def write_page(report: Report) -> str | None:
+    """Where the page is. What keeps it from being written is told and keeps nothing else: None then."""
+    folder = f"{report.run.tables.root}/reports"
+    try:
+        data = collect(report, _before(report, folder))
+        page = render_page(data)
+        for suffix, text in (("json", json.dumps(data, ensure_ascii=False, indent=1)), ("html", page)):
+            put_bytes(f"{folder}/{report.run_id}.{suffix}", text.encode(errors="replace"), report.run.s3)
+    except (StorageError, PublishError) as error:
+        note(f"the report's page is not written: {error}")
+        return None
+    uri = f"{folder}/{report.run_id}.html"
+    note(f"report: {uri}")
+    return uri
+
+
+def render_page(data: Data) -> str:
+    run = data["run"]
+    parts = ("published", "failed", "skipped", "left")
+    history = [(f"{value:.1f}", value) for value in data["rtfx_before"] if value]
+    now = [(f"{run['rtfx']:.1f}", run["rtfx"])] if run["rtfx"] else []
+    charts = {
+        "fates": bars({part: run[f"n_{part}"] for part in parts if run[f"n_{part}"]}),
+        "time": bars({name: value for name, value in data["time"].items() if value > 0}),
+        "dropped": bars(data["dropped_s"]),
+        "verdicts": bars(data["n_utterances"]),
+        "rtfx": line([*history, *now]),
+    }
+    return render("run.j2", charts=charts, **data)
+
+
+def collect(report: Report, before: list[Data]) -> Data:
+    """All that the page says, ready for JSON."""
+    row = report.row()
+    found = content(_published(report)).as_dict()
+    cores, time = _time(report, row)
+    on_gpu = "cuda" in dict(row["versions"])["devices"]
+    held_s = row["wall_s"] * cores
+    prices = Prices.load(report.run.config.job.prices)
+    cost = prices.cost(0.0 if on_gpu else held_s, held_s if on_gpu else 0.0)
+    languages = found.pop("by_language")
+    stages = [
+        {"name": name, "task_s": row[key], "rtfx": row["audio_s"] / row[key]}
+        for name, key in (("decoding and VAD", "segment_task_s"), ("inference", "transcribe_task_s"))
+        if row[key]
+    ]
+    return {
+        "run": {key: _plain(value) for key, value in row.items() if key != "versions"},
+        "wall_s": row["wall_s"],
+        "versions": row["versions"],
+        "cores": cores,
+        "time": time,
+        "stages": stages,
+        "cost": {
+            "currency": prices.currency,
+            "total": cost,
+            "an_audio_hour": cost / (row["audio_s"] / 3600) if row["audio_s"] and cores else None,
+        },
+        **found,
+        "by_language": languages,
+        "drift": [
+            {**asdict(one), "alarm": one.alarm}
+            for one in drift(languages, [b["by_language"] for b in before])
+        ],
+        "rtfx_before": [one["run"]["rtfx"] for one in before],
+        "failures": _failures(report),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "isoformat") else value
+
+
+def _published(report: Report) -> Iterator[Data]:
+    """The run's rows of ``transcripts``, from the files that were written since it began."""
+    table = report.run.tables.transcripts
+    current = table.find() if report.n_published else None
+    if current is None:
+        return
+    began = report.run.started_at
+    files = [
+        file
+        for file in live_files(current)
+        if not hasattr(file.greatest.get("published_at"), "tzinfo") or file.greatest["published_at"] >= began
+    ]
+    columns = ["run_id", "language", "region", "duration_s", "coverage", "utterances"]
+    for batch in dataset(current, table.uri, table.s3, table.schema, files).to_batches(columns=columns):
+        yield from (row for row in batch.to_pylist() if row["run_id"] == report.run_id)
+
+
+def _time(report: Report, row: Data) -> tuple[int, dict[str, float]]:
+    """Task slots, and how the time that they were held is divided; nothing if no task ran."""
+    parts = {
+        "inference": row["transcribe_task_s"],
+        "decoding and VAD": row["segment_task_s"],
+        "loading models": row["model_load_s"],
+    }
+    if not sum(parts.values()):
+        return 0, {}
+    slots = report.run.spark.sparkContext.defaultParallelism
+    rest_s = max(0.0, row["wall_s"] * slots - sum(parts.values()))
+    return slots, {**parts, "idle, merging, publishing": rest_s}
+
+
+def _failures(report: Report) -> list[Data]:
+    """By error, the most frequent first."""
+    by_error = defaultdict(list)
+    for failure in report.failed_now():
+        by_error[failure.error].append(failure)
+    return [
+        {
+            "error": error,
+            "n": len(some),
+            "next_step": printable(some[0].next_step, 500),
+            "message": printable(some[0].message, 500),
+            "recording_ids": [printable(one.recording_id, 200) for one in some[:N_EXAMPLES]],
+        }
+        for error, some in sorted(by_error.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _before(report: Report, folder: str) -> list[Data]:
+    """The last runs' pages as data, the oldest first; one that cannot be read is left out."""
+    s3 = report.run.s3
+    try:
+        listed = [one.uri for one in list_files(folder, s3) if isinstance(one, Stat)]
+    except StorageError:  # no page yet
+        return []
+    pages = []
+    for uri in sorted(uri for uri in listed if uri.endswith(".json"))[-N_BEFORE:]:
+        try:
+            with open_binary(uri, s3) as file:
+                page = json.loads(file.read())
+            pages.append({"by_language": page["by_language"], "run": {"rtfx": float(page["run"]["rtfx"])}})
+        except (StorageError, ValueError, KeyError, TypeError) as error:
+            note(f"{uri} is no page of a run: {error!r}")
+    return pages
