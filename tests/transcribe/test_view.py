@@ -1,0 +1,103 @@
+"""The page of a transcript: everything is on it, escaped; a browser plays the word that is clicked."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from published_fixtures import publish, sound_row
+
+from transcribe import view
+
+EVIL = "</script><script>document.title='taken'</script>"
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Path:
+    """10 s on two channels, only the second with sound, in its second half."""
+    samples = np.zeros((80_000, 2), np.float32)
+    samples[40_000:, 1] = 0.5 * np.sin(np.arange(40_000) / 5)
+    soundfile.write(tmp_path / "call.wav", samples, 8000)
+    return tmp_path / "call.wav"
+
+
+@pytest.fixture
+def output(tmp_path: Path, call: Path) -> Path:
+    row = sound_row(call)
+    row["utterances"][1]["words"][0]["text"] = f"who{EVIL}"
+    row["utterances"][1]["text"] = f"who{EVIL} is it"
+    row["utterances"][0]["words"][1]["probability"] = 0.3
+    return publish(tmp_path / "out", [row])
+
+
+def page(output: Path, file: Path, *more: str) -> str:
+    assert view.main(["call", "--table", str(output), "--output", str(file), *more]) == 0
+    return file.read_text()
+
+
+def test_words_verdicts_lanes_and_sound_are_on_the_page(tmp_path: Path, output: Path) -> None:
+    html = page(output, tmp_path / "call.html")
+    assert html.count('class="w"') == 7 and EVIL not in html
+    assert "rejected:too_many_characters" in html and "channel 1" in html
+    assert '--d:100" data-s="1.0"' in html and '--d:14" data-s="0.5"' in html, "shade by probability"
+    encoded = re.search(r"data:audio/flac;base64,([^\"]+)", html)
+    assert encoded is not None
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded[1])))
+    assert (sound.shape, rate) == ((160_000, 2), 16_000)
+    quiet, loud = re.findall(r'<polygon class="outline" points="([^"]+)"', html)
+    assert set(re.findall(r",(\S+)", quiet)) == {"20.0"} and ",1.0 " in loud
+
+
+def test_two_versions_show_the_words_that_differ(tmp_path: Path, output: Path, call: Path) -> None:
+    other = sound_row(call)
+    other["utterances"][0]["words"][0]["text"] = "Hello,"
+    other["utterances"][3]["words"][0]["text"] = "buy"
+    other["utterances"][1]["words"] = other["utterances"][1]["words"][:2]
+    publish(tmp_path / "other", [other])
+    html = page(tmp_path / "other", tmp_path / "two.html", "--compare", str(output))
+    assert re.findall(r'w diff"[^>]*>([^<]*)<', html) == [
+        "who",
+        "buy",
+        "who&lt;/script&gt;&lt;script&gt;document.title=&#39;taken&#39;&lt;/script&gt;",
+        "it",
+        "bye",
+    ]
+    same = page(output, tmp_path / "same.html", "--compare", "0")
+    assert "Wavy: 0 words differ" in same and same.count("<section data-version>") == 2
+
+
+def test_what_is_missing_is_said(
+    tmp_path: Path, output: Path, call: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert view.main(["nobody", "--table", str(output)]) == 2
+    assert "has no transcript in" in capsys.readouterr().err
+    call.unlink()
+    html = page(output, tmp_path / "gone.html")
+    assert "No sound: not_found" in html and "<audio" not in html and html.count('class="w"') == 7
+    assert view.show("call", str(output))._repr_html_().startswith("<iframe srcdoc=")
+
+
+@pytest.mark.browser
+def test_a_click_on_a_word_plays_it(tmp_path: Path, output: Path, browser) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "call.html"
+    page(output, file)
+    tab = browser.new_page(viewport={"width": 390, "height": 800})
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(file.as_uri())
+    assert tab.title() == "call" and tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tab.wait_for_function("player.readyState >= 3")
+    tab.locator(".w", has_text="bye").click()
+    tab.wait_for_function("player.currentTime >= 9 && !player.paused")
+    assert tab.locator(".w.now").inner_text() == "bye"
+    tab.evaluate("player.pause()")
+    tab.locator("[data-lane]").first.click()  # its middle
+    tab.wait_for_function("Math.abs(player.currentTime - 5) < 0.6")
+    tab.evaluate("player.pause()")
+    assert errors == []
+    tab.close()

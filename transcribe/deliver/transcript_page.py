@@ -1,0 +1,137 @@
+"""A transcript, or two versions of it, as a page with a player: to look into a complaint."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+
+from transcribe.deliver.sound import Sound
+from transcribe.pages.page import render
+from transcribe.types import Transcript, Utterance, Word
+
+
+@dataclass(frozen=True)
+class Version:
+    """A transcript and what to call it."""
+
+    title: str
+    transcript: Transcript
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole HTML document; a notebook shows it inline."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width:100%;height:40rem;border:0" title="transcript"'
+        return f'<iframe srcdoc="{escape(self.html)}" {frame}></iframe>'
+
+
+def lanes_of(versions: Sequence[Version]) -> list[int]:
+    """Channels with utterances or with speech that has no words; at least one."""
+    found = {u.channel for v in versions for u in v.transcript.utterances}
+    found |= {d.channel for v in versions for d in v.transcript.coverage.dropped}
+    return sorted(found) or [0]
+
+
+def transcript_page(versions: Sequence[Version], sound: Sound | None, why_silent: str = "") -> Page:
+    """One or two versions of one recording's transcript. Without ``sound`` there is no player, and why."""
+    first = versions[0].transcript
+    duration_s = max(
+        [sound.duration_s if sound else 0.0, *(v.transcript.duration_s for v in versions), 0.001]
+    )
+    differing = _differing([_words(v.transcript) for v in versions]) if len(versions) == 2 else [set()]
+    html = render(
+        "transcript.j2",
+        recording=first.recording,
+        duration_s=duration_s,
+        audio=base64.b64encode(sound.flac).decode() if sound else "",
+        why_silent=why_silent,
+        lanes=[_lane(lane, versions[0].transcript, sound, duration_s) for lane in lanes_of(versions)],
+        versions=[
+            {"title": v.title, "transcript": v.transcript, "utterances": list(_shown(v.transcript, marked))}
+            for v, marked in zip(versions, differing, strict=True)
+        ],
+        n_differing=len(differing[0] | differing[-1]) if len(versions) == 2 else None,
+    )
+    return Page(html)
+
+
+def _lane(lane: int, transcript: Transcript, sound: Sound | None, duration_s: float) -> Mapping[str, Any]:
+    """Its outline as an SVG path in a box of 1000 × 40, and what of it is covered and dropped."""
+
+    def stretch(start_s: float, end_s: float) -> tuple[float, float]:
+        return 1000 * start_s / duration_s, max(1.0, 1000 * (end_s - start_s) / duration_s)
+
+    peaks = sound.peaks.get(lane, []) if sound else []
+    step = 1000 / max(1, len(peaks))
+    upper = [f"{i * step:.1f},{20 - 19 * peak:.1f}" for i, peak in enumerate(peaks)]
+    lower = [f"{i * step:.1f},{20 + 19 * peak:.1f}" for i, peak in reversed(list(enumerate(peaks)))]
+    return {
+        "channel": lane,
+        "outline": " ".join([*upper, *lower]),
+        "covered": [
+            stretch(u.start_s, u.end_s) for u in transcript.utterances if u.published and u.channel == lane
+        ],
+        "dropped": [
+            (*stretch(d.start_s, d.end_s), d.reason)
+            for d in transcript.coverage.dropped
+            if d.channel == lane and d.end_s > d.start_s
+        ],
+    }
+
+
+def _words(transcript: Transcript) -> list[Word]:
+    """All published words, in time order; of equal times in the transcript's."""
+    return sorted((w for u in transcript.utterances if u.published for w in u.words), key=lambda w: w.start_s)
+
+
+def _shown(transcript: Transcript, marked: set[int]) -> Iterator[Mapping[str, Any]]:
+    for utterance in transcript.utterances:
+        gaps = _gaps(utterance)
+        words = [
+            (word, id(word) in marked, _doubt(word), gap)
+            for word, gap in zip(utterance.words, gaps, strict=True)
+        ]
+        yield {"is": utterance, "words": words, "status": _status(utterance)}
+
+
+def _gaps(utterance: Utterance) -> list[str]:
+    """What stands before each word in the utterance's text: mostly a space, nothing within "l'homme"."""
+    gaps, at = [], 0
+    for word in utterance.words:
+        found = utterance.text.find(word.text, at)
+        if found < 0:  # a text step has changed it
+            gaps.append(" ")
+            continue
+        gaps.append(utterance.text[at:found])
+        at = found + len(word.text)
+    return gaps
+
+
+def _status(utterance: Utterance) -> str:
+    return utterance.verdict.partition(":")[0]
+
+
+def _doubt(word: Word) -> int:
+    """Percent of shade: none at probability 1, all at 0.3 and below."""
+    return round(100 * min(1.0, max(0.0, (1 - word.probability) / 0.7)))
+
+
+def _differing(sides: Sequence[Sequence[Word]]) -> list[set[int]]:
+    """Of two lists of words, those (by ``id``) that the other one has not; case and punctuation apart."""
+    texts = [[re.sub(r"[\W_]", "", word.text).casefold() for word in words] for words in sides]
+    found: list[set[int]] = [set(), set()]
+    for edit in Levenshtein.opcodes(*texts):
+        if edit.tag != "equal":
+            found[0].update(map(id, sides[0][edit.src_start : edit.src_end]))
+            found[1].update(map(id, sides[1][edit.dest_start : edit.dest_end]))
+    return found

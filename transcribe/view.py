@@ -1,0 +1,91 @@
+"""A published transcript as a page: ``python -m transcribe.view RECORDING_ID --table DIR [--compare …]``.
+
+The page is one file with the sound in it: a click on a word plays it. ``--compare`` sets another version
+beside it: another folder of tables, or a version of the same table. Exit code 2 if there is nothing to show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transcribe import config as configuration
+from transcribe.config import Config
+from transcribe.deliver.sound import Sound, read_sound
+from transcribe.deliver.transcript_page import Page, Version, lanes_of, transcript_page
+from transcribe.errors import ConfigError, RecordingError, TranscribeError
+from transcribe.escape import printable, tolerant_stdout
+from transcribe.storage.files import local_copy
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.rows import from_row
+from transcribe.tables.tables import Tables
+from transcribe.types import Transcript
+
+
+def show(recording_id: str, table: str, compare: str | None = None, config: Config | None = None) -> Page:
+    """The page; a notebook shows it if it is a cell's last value. ``table``: what holds ``transcripts``.
+
+    Without the recording's file there is no player. Raises ConfigError if no such transcript is published.
+    """
+    config = config or Config()
+    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    versions = [_published(recording_id, table, None, s3)]
+    if compare is not None:
+        number = int(compare) if compare.isdigit() else None
+        versions.append(_published(recording_id, compare if number is None else table, number, s3))
+    sound, why_silent = _sound(versions, config, s3)
+    return transcript_page(versions, sound, why_silent)
+
+
+def _published(recording_id: str, table: str, number: int | None, s3: S3Options) -> Version:
+    transcripts = Tables(table, s3).transcripts
+    found = transcripts.find(number)
+    batches = transcripts.full_rows(found, [recording_id]) if found else []
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    if not rows:
+        where = f"{table} version {number}" if number is not None else table
+        remedy = f"has no transcript in {where}; its id is the uri unless the manifest names one"
+        raise ConfigError("RECORDING_ID", recording_id, remedy)
+    row = rows[0]
+    transcript: Transcript = from_row({"language_source": None, **row})
+    title = f"{row['model']} of {row['created_at']:%Y-%m-%d %H:%M}, run {row['run_id']}"
+    return Version(title, transcript)
+
+
+def _sound(versions: Sequence[Version], config: Config, s3: S3Options) -> tuple[Sound | None, str]:
+    try:
+        with local_copy(versions[0].transcript.recording.uri, s3) as path:
+            return read_sound(path, lanes_of(versions), config.audio), ""
+    except RecordingError as error:
+        return None, str(error)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m transcribe.view", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("recording_id", metavar="RECORDING_ID")
+    parser.add_argument("--table", required=True, metavar="DIR", help="output folder of the nightly job")
+    parser.add_argument(
+        "--compare", metavar="DIR|VERSION", help="another output folder, or a version of the table"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: transcript.html", default="transcript.html"
+    )
+    parser.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
+    options = parser.parse_args(arguments)
+    tolerant_stdout()
+    try:
+        page = show(options.recording_id, options.table, options.compare, configuration.load(options.conf))
+    except TranscribeError as error:
+        print(printable(f"{type(error).__name__}: {error}", 2000), file=sys.stderr)
+        return 2
+    Path(options.output).write_text(page.html, encoding="utf-8", errors="replace")
+    print(options.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
