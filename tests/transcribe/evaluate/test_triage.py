@@ -1,0 +1,95 @@
+"""Where a text goes wrong, told by variants made by hand; and a whole triage with the fake engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from evaluation_fixtures import failed, transcript
+from nightly_fixtures import clip, settings, write_registry
+from published_fixtures import publish, sound_row
+
+from jobs import triage as job
+from transcribe.config import Config, load
+from transcribe.errors import ConfigError
+from transcribe.evaluate.reference import load as load_references
+from transcribe.evaluate.triage import Tried, Variant, audio_facts, conclusion, triage, variants
+from transcribe.evaluate.word_error import ErrorCount
+from transcribe.types import Recording
+
+
+def tried(*errors: int) -> list[Tried]:
+    """As many errors in 20 words, of the first variants in their order."""
+    planned = variants(Config(), hinted=True, models=["large"])
+    return [
+        Tried(variant, transcript("a", "text"), None, ErrorCount(n, 0, 0, 20))
+        for variant, n in zip(planned, errors, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "stage"),
+    [
+        ((10, 2, 2, 2, 2, 2, 2), "vad"),
+        ((10, 10, 1, 9, 9, 9, 9), "language"),
+        ((10, 9, 10, 10, 5, 10, 2), "decoding"),
+        ((10, 10, 10, 10, 10, 6, 2), "guards"),
+        ((10, 10, 10, 10, 10, 10, 2), "model"),
+        ((10, 9, 10, 10, 10, 10, 9), "model"),
+        ((2, 1, 2, 2, 2, 2, 2), "model"),
+        ((0, 0, 0, 0, 0, 0, 0), "none"),
+    ],
+)
+def test_the_first_stage_that_a_change_mends_is_named(errors: tuple[int, ...], stage: str) -> None:
+    assert conclusion(tried(*errors), [], has_truth=True)[0] == stage
+
+
+def test_without_a_true_text_what_it_hangs_on_is_named() -> None:
+    assert conclusion(tried(0, 1, 0, 8, 0, 0, 0), [], has_truth=False) == (
+        "decoding",
+        "full context: 40% of the words are others",
+    )
+    assert conclusion(tried(0, 1, 1, 1), [], has_truth=False)[0] == "none"
+
+
+def test_bad_audio_is_named_when_nothing_helps_and_a_failure_at_once() -> None:
+    assert conclusion(tried(10, 10, 10), ["channel 0 is clipped"], has_truth=True)[0] == "audio"
+    broken = [Tried(Variant("as configured", "", {}), None, failed("a"), ErrorCount())]
+    assert conclusion(broken, [], has_truth=True) == ("decode", "not_audio: no audio")
+
+
+def test_the_audios_facts(tmp_path: Path) -> None:
+    samples = np.zeros((16_000, 2), np.float32)
+    samples[:, 1] = np.sign(np.sin(np.arange(16_000) / 9))
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    facts, warnings = audio_facts(tmp_path / "a.wav", Config())
+    assert (facts["channels"], facts["duration"]) == ("2", "1.0 s")
+    assert [w.split(" (")[0] for w in warnings] == ["channel 0 is nearly silent", "channel 1 is clipped"]
+    (tmp_path / "b.wav").write_bytes(b"")
+    recording = Recording("b", str(tmp_path / "b.wav"), "1", "eu", "2026-01-01")
+    found = triage(recording, tmp_path / "b.wav", Config())
+    assert found.stage == "audio" and "empty_file" in found.why
+
+
+def test_a_published_recording_is_tried_again_and_joins_the_regressions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = clip("call_agent_1", tmp_path / "greeting.ogg")
+    output = publish(tmp_path / "out", [sound_row(path, "greeting")])
+    told = [f"--set={key}={value}" for key, value in settings(write_registry(tmp_path)).items()]
+    page, held = tmp_path / "page.html", tmp_path / "evaluations"
+    options = ["greeting", f"--output={output}", f"--page={page}", "--text=hello <b>there</b>", *told]
+    assert job.main([*options, f"--add-to={held}"]) == 0
+    assert "goes wrong at        model: no change helps" in capsys.readouterr().out
+    html = page.read_text()
+    assert "language identified" in html and "en 90 %" in html and "&lt;b&gt;there" in html
+    (reference,) = load_references(held / "regressions.jsonl")
+    assert (reference.id, reference.text, reference.language) == ("greeting", "hello <b>there</b>", "en")
+    assert reference.place == str(path)
+    config = load(overrides=settings(write_registry(tmp_path)))
+    with pytest.raises(ConfigError, match="needs what is said"):
+        job.run("greeting", output=str(output), config=config, add_to=str(held))
+    with pytest.raises(ConfigError, match="neither in transcripts nor in failures"):
+        job.run("nobody", output=str(output), config=config)

@@ -1,0 +1,232 @@
+"""One recording again, stage by stage and with one thing changed at a time: where does its text go wrong?
+
+Every variant is a whole run of the library; what is compared is its text: with the true one where that is
+known, else with the text as the settings give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transcribe import pipeline
+from transcribe.audio.process import blocks, probe
+from transcribe.clock import to_float
+from transcribe.config import Config
+from transcribe.decoding.identify import choose_chunks
+from transcribe.engines.base import Device, identifier
+from transcribe.engines.cache import EngineCache
+from transcribe.errors import RecordingError
+from transcribe.evaluate.word_error import ErrorCount, count_errors
+from transcribe.models.registry import Registry
+from transcribe.speech.segmenting import segment_recording
+from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, Failure, Recording, Transcript
+
+QUIET_DB, MAX_CLIPPED = -50.0, 0.01
+HELPS = 0.2
+"""So much fewer errors, and at least MIN_FEWER of them, and a variant is better."""
+MIN_FEWER = 2
+DIFFERS = 0.1
+"""Without a true text: so large a share of other words, and the text hangs on what was changed."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing changed. ``stage``: where the fault lies if that is better."""
+
+    name: str
+    stage: str
+    settings: dict[str, Any]
+    drop_hint: bool = False
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a variant gave; ``errors`` against the true text, else against the first variant's."""
+
+    variant: Variant
+    transcript: Transcript | None
+    failure: Failure | None
+    errors: ErrorCount
+
+    @property
+    def text(self) -> str:
+        return self.transcript.text if self.transcript else ""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Languages of one chunk, most probable first."""
+
+    channel: int
+    start_s: float
+    end_s: float
+    probs: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was looked at, and at which stage the text goes wrong."""
+
+    recording: Recording
+    truth: str | None
+    facts: dict[str, str]
+    warnings: list[str]  # of the audio
+    votes: list[Votes]
+    tried: list[Tried]
+    stage: str
+    why: str
+
+
+def variants(config: Config, hinted: bool, models: Sequence[str]) -> list[Variant]:
+    """In the order of the stages; the first is the settings as they are."""
+    beam = 2 * config.decode.beam_size
+    return [
+        Variant("as configured", "", {}),
+        Variant("more sensitive VAD", "vad", {"vad.threshold": 0.2, "vad.neg_threshold": 0.1}),
+        *([Variant("language identified", "language", {}, drop_hint=True)] if hinted else []),
+        Variant("full context", "decoding", {"decode.full_context": True}),
+        Variant(f"beam {beam}", "decoding", {"decode.beam_size": beam}),
+        Variant("without repair", "guards", {"guards.repair": False}),
+        *(Variant(f"model {name}", "model", {"model": name}) for name in models),
+    ]
+
+
+def triage(
+    recording: Recording, path: Path, config: Config, models: Sequence[str] = (), truth: str | None = None
+) -> Findings:
+    """``path``: the recording's file; ``models``: others of the registry to try. A bad file is a finding.
+
+    Raises ConfigError for a model that is not there, ModelError without weights.
+    """
+    facts, warnings = audio_facts(path, config)
+    if "error" in facts:
+        return Findings(recording, truth, facts, warnings, [], [], "audio", facts["error"])
+    planned = variants(config, recording.language is not None, models)
+    configs = [_changed(config, variant) for variant in planned]
+    registries = [Registry.of(one) for one in configs]
+    engines = EngineCache()
+    try:
+        votes = language_votes(recording, path, config, registries[0], engines)
+        outcomes = [
+            _run(recording, variant, settings, registry, engines)
+            for variant, settings, registry in zip(planned, configs, registries, strict=True)
+        ]
+    finally:
+        engines.close()
+    language = recording.language or next((o.language for o in outcomes if isinstance(o, Transcript)), "en")
+    first = outcomes[0].text if isinstance(outcomes[0], Transcript) else ""
+    wanted = first if truth is None else truth
+    tried = [
+        _tried(variant, outcome, wanted, language) for variant, outcome in zip(planned, outcomes, strict=True)
+    ]
+    stage, why = conclusion(tried, warnings, truth is not None)
+    return Findings(recording, truth, facts, warnings, votes, tried, stage, why)
+
+
+def conclusion(tried: Sequence[Tried], warnings: Sequence[str], has_truth: bool) -> tuple[str, str]:
+    """(stage, why): the first stage at which a change makes the text clearly better, or another one."""
+    base = tried[0]
+    if base.failure:
+        return base.failure.stage, f"{base.failure.error}: {base.failure.message}"
+    for one in tried[1:]:
+        if one.failure:
+            continue
+        fewer = base.errors.errors - one.errors.errors
+        if has_truth and fewer >= max(MIN_FEWER, HELPS * base.errors.errors):
+            return (
+                one.variant.stage,
+                f"{one.variant.name}: {one.errors.errors} errors instead of {base.errors.errors}",
+            )
+        if not has_truth and one.errors.rate > DIFFERS:
+            return one.variant.stage, f"{one.variant.name}: {one.errors.rate:.0%} of the words are others"
+    if has_truth and base.errors.errors == 0:
+        return "none", "the text is right"
+    if warnings:
+        return "audio", "; ".join(warnings)
+    if has_truth:
+        return (
+            "model",
+            f"no change helps: {base.errors.errors} errors in {base.errors.n_reference} words stay",
+        )
+    return "none", "no change gives another text: give the true text, or another model"
+
+
+def _changed(config: Config, variant: Variant) -> Config:
+    """The configuration with the variant's settings, checked."""
+    settings = config.model_dump()
+    for key, value in variant.settings.items():
+        section, _, name = key.rpartition(".")
+        (settings[section] if section else settings)[name] = value
+    return Config.model_validate(settings)
+
+
+def _run(
+    recording: Recording, variant: Variant, config: Config, registry: Registry, engines: EngineCache
+) -> Transcript | Failure:
+    asked = replace(recording, language=None) if variant.drop_hint else recording
+    (outcome,) = pipeline.transcribe([asked], config, registry, engines=engines)
+    return outcome
+
+
+def _tried(variant: Variant, outcome: Transcript | Failure, wanted: str, language: str) -> Tried:
+    if isinstance(outcome, Failure):
+        return Tried(variant, None, outcome, ErrorCount())
+    errors = count_errors(wanted, outcome.text, language, spell_numbers=True)
+    return Tried(variant, outcome, None, errors)
+
+
+def audio_facts(path: Path, config: Config) -> tuple[dict[str, str], list[str]]:
+    """What the file is and how it sounds, and what of that harms a text."""
+    try:
+        info = probe(path, config.audio)
+        heard = list(blocks(path, config.audio))
+    except RecordingError as error:
+        return {"error": str(error)}, [str(error)]
+    whole = np.concatenate(heard, axis=1) if heard else np.zeros((1, 0), np.float32)
+    facts = {
+        "codec": info.codec,
+        "sample rate": f"{info.sample_rate} Hz",
+        "channels": str(info.n_channels),
+        "duration": f"{whole.shape[1] / SAMPLE_RATE:.1f} s",
+    }
+    warnings = []
+    for channel, samples in enumerate(whole):
+        level_db = 10 * np.log10(np.mean(np.square(samples)) + 1e-12) if len(samples) else -120.0
+        clipped = float(np.mean(np.abs(samples) > 0.99)) if len(samples) else 0.0
+        facts[f"channel {channel}"] = f"{level_db:.0f} dBFS, {clipped:.1%} of samples at the limit"
+        if level_db < QUIET_DB:
+            warnings.append(f"channel {channel} is nearly silent ({level_db:.0f} dBFS)")
+        if clipped > MAX_CLIPPED:
+            warnings.append(f"channel {channel} is clipped ({clipped:.1%} of its samples)")
+    if info.sample_rate < 8000:
+        warnings.append(f"a sample rate of {info.sample_rate} Hz")
+    return facts, warnings
+
+
+def language_votes(
+    recording: Recording, path: Path, config: Config, registry: Registry, engines: EngineCache
+) -> list[Votes]:
+    """Of the chunks that would vote, whether or not there is a hint; none without speech."""
+    found = [item for item in segment_recording(recording, path, config) if isinstance(item, tuple)]
+    by_channel: dict[int, dict[int, tuple[Chunk, Any]]] = {}
+    for chunk, pcm in found:
+        by_channel.setdefault(chunk.channel, {})[chunk.index] = (chunk, pcm)
+    chosen = [
+        of_channel[index]
+        for of_channel in by_channel.values()
+        for index in choose_chunks({i: c.speech_s for i, (c, _) in of_channel.items()}, config.language)
+    ]
+    if not chosen:
+        return []
+    engine, _ = engines.get(registry.get(config.language.model), config, Device())
+    audio = [ChunkAudio(chunk.chunk_id, to_float(pcm), None, chunk.speech_s) for chunk, pcm in chosen]
+    scores = identifier(engine).identify_language(audio)
+    return [
+        Votes(chunk.channel, chunk.pieces[0].start_s, chunk.pieces[-1].end_s, one.probs[:3])
+        for (chunk, _), one in zip(chosen, scores, strict=True)
+    ]

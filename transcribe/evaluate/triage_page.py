@@ -1,0 +1,69 @@
+"""The findings of a triage as a page and as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+
+from transcribe.evaluate.triage import Findings, Tried
+from transcribe.pages.page import render
+
+
+def triage_page(found: Findings) -> str:
+    wanted = found.truth if found.truth is not None else (found.tried[0].text if found.tried else "")
+    return render(
+        "triage.j2",
+        **{name: getattr(found, name) for name in ("recording", "truth", "facts", "warnings", "votes")},
+        stage=found.stage,
+        why=found.why,
+        tried=[_shown(one, wanted.split()) for one in found.tried],
+    )
+
+
+def as_text(found: Findings) -> str:
+    """A line a fact, a line a variant, and where it goes wrong."""
+    lines = [f"{name:20} {value}" for name, value in found.facts.items()]
+    lines += [f"{'warning':20} {warning}" for warning in found.warnings]
+    for vote in found.votes:
+        probs = ", ".join(f"{name} {prob:.0%}" for name, prob in vote.probs)
+        lines.append(
+            f"{'language':20} channel {vote.channel}, {vote.start_s:.1f}-{vote.end_s:.1f} s: {probs}"
+        )
+    for one in found.tried:
+        told = f"{one.errors.errors} of {one.errors.n_reference} words differ"
+        lines.append(f"{one.variant.name:20} {one.failure.error if one.failure else told}")
+    lines.append(f"{'goes wrong at':20} {found.stage}: {found.why}")
+    return "\n".join(lines)
+
+
+def _shown(one: Tried, wanted: Sequence[str]) -> dict[str, Any]:
+    transcript = one.transcript
+    utterances = transcript.utterances if transcript else ()
+    doubts = sorted({u.verdict for u in utterances if u.verdict != "ok"})
+    return {
+        "name": one.variant.name,
+        "stage": one.variant.stage,
+        "failure": one.failure,
+        "errors": one.errors,
+        "model_language": transcript.language if transcript else "",
+        "speech_s": transcript.coverage.speech_s if transcript else 0.0,
+        "covered_s": transcript.coverage.covered_s if transcript else 0.0,
+        "verdicts": ", ".join(doubts),
+        "words": _marked(one.text.split(), wanted),
+    }
+
+
+def _marked(words: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, bool]]:
+    """Each word, and whether the wanted text has another one there; case and punctuation apart."""
+    differs = [False] * len(words)
+    for edit in Levenshtein.opcodes([_plain(word) for word in wanted], [_plain(word) for word in words]):
+        if edit.tag != "equal":
+            differs[edit.dest_start : edit.dest_end] = [True] * (edit.dest_end - edit.dest_start)
+    return list(zip(words, differs, strict=True))
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\W_]", "", word).casefold()
