@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from pyspark.sql import SparkSession
 from jobs import cli, session
 from jobs.night import plan
 from jobs.night.describe import redo_in_words
-from jobs.night.isolate import Isolation
+from jobs.night.fleeting import Fleeting
+from jobs.night.headers import read_headers
+from jobs.night.isolate import Isolation, Recordings
 from jobs.night.outcome import Outcome
 from jobs.night.page import write_page
 from jobs.night.plan import Plan
@@ -42,7 +44,7 @@ from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
 from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.registry import Registry
-from transcribe.storage.files import absolute, check_writable
+from transcribe.storage.files import absolute, check_reachable, check_writable
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
@@ -79,17 +81,18 @@ def run(
     asked = read_inputs(input, config, s3)
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
+    _check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
     planned = plan.make(asked, tables, rule)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
-        _check_writable(tables.root, s3)
+        _check_output(check_writable, tables.root, s3)
     if planned.to_do and spark is None:
         spark = session.open(config)
     started_at = now()
     this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
     if planned.to_do:
         with interruptible(this.spark):
-            plan.probe(planned, this)
+            read_headers(planned, this)
     return Report(this, planned, None if plan_only else _carry_out(this, planned))
 
 
@@ -100,12 +103,12 @@ def _check_apart(input: str, output: str, root: str) -> None:
         raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
 
 
-def _check_writable(root: str, s3: S3Options) -> None:
+def _check_output(check: Callable[[str, S3Options], None], root: str, s3: S3Options) -> None:
     """Before Spark starts and hours of work are lost."""
     try:
-        check_writable(root, s3)
+        check(root, s3)
     except StorageError as error:
-        remedy = f"cannot be written ({error.message}); choose another place or mend its permissions"
+        remedy = f"cannot be used ({error.message}); choose another place or mend its permissions"
         raise ConfigError("--output", root, remedy) from None
 
 
@@ -159,12 +162,23 @@ def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
     if failed_early:
         run.progress.done(0, len(failed_early), 0.0)
     with run.progress, interruptible(run.spark):
-        isolation = Isolation(run, planned.suspects)
-        for wave in waves:
-            outcome.n_waves += 1
-            for result in isolation.run(wave, str(outcome.n_waves)):
-                outcome.record(run, planned, result)
-                run.progress.done(len(result.published), len(result.failures), result.audio_s)
+        isolation, fleeting = Isolation(run, planned.suspects), Fleeting(run, planned)
+
+        def carry_on(waves: Sequence[Recordings]) -> None:
+            for result in isolation.run(outcome.numbered(waves)):
+                fleeting.hold_back(result)
+                _keep(run, planned, outcome, result)
+
+        carry_on(waves)
+        for again in fleeting.rounds():
+            carry_on([again])
+        _keep(run, planned, outcome, WaveResult(failures=fleeting.rest()))
+
+
+def _keep(run: Run, planned: Plan, outcome: Outcome, result: WaveResult) -> None:
+    outcome.record(run, planned, result)
+    if result.published or result.failures:
+        run.progress.done(len(result.published), len(result.failures), result.audio_s)
 
 
 def _fetch_models(planned: Plan, registry: Registry) -> None:

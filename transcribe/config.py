@@ -204,6 +204,14 @@ class JobConfig(_Section):
     prices: str = Field(
         default="conf/prices.yaml", description="what a core and a GPU cost an hour, for reports"
     )
+    stalled_s: float = Field(
+        default=900.0, gt=0, description="a step of Spark's of which no task ends for so long is told of"
+    )
+    stalled_limit_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="and after so long it is cancelled, and what hangs fails as worker_hangs; 0: never",
+    )
 
     @field_validator("date", mode="before")
     @classmethod
@@ -222,6 +230,11 @@ class StorageConfig(_Section):
 class SparkConfig(_Section):
     master: str | None = Field(default=None, description="used when spark-submit has set none")
     conf: dict[str, str] = Field(default_factory=dict, description="any spark.* setting")
+    gpus_per_task: float = Field(
+        default=1.0,
+        gt=0,
+        description="GPUs that an inference task takes where executors have some; 0.5: two models on each",
+    )
 
 
 class Config(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
 from transcribe.tables.current import labels
-from transcribe.types import Failure
+from transcribe.types import Failure, Recording
 
 
 @dataclass
@@ -23,6 +24,12 @@ class Outcome:
     kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
     ended_at: datetime | None = None
     broke_off: str = ""  # why, if the run did not come to its end
+
+    def numbered(self, waves: Iterable[Sequence[Recording]]) -> Iterator[tuple[str, Sequence[Recording]]]:
+        """The waves with their numbers in the run, counted as they are begun."""
+        for wave in waves:
+            self.n_waves += 1
+            yield str(self.n_waves), wave
 
     def relabel(self, run: Run, plan: Plan) -> None:
         """Rows that are current but for their labels get them, all in one commit."""

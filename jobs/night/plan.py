@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from jobs.night.progress import note
-from jobs.night.run import Run
-from jobs.spark.errors import SPARK_ERRORS, is_crash
-from jobs.spark.frames import small_frame
-from jobs.spark.read import spark_schema
 from transcribe.config import Config
 from transcribe.inputs.read import Inputs, Unplannable
 from transcribe.tables.current import MIN_REDONE, Decision, Rule, is_too_much
 from transcribe.tables.tables import Tables
 from transcribe.types import Failure, Recording
-from udfs import rows
-from udfs.rows import PAYLOAD, PROBED
-from udfs.segment import probe_all
 
 GUESSED_DURATION_S = 300.0
 """For packing waves, where a header does not tell."""
+
+LONG_S = 2 * 3600.0
+"""Finding the speech of a recording is one task: the others of its wave would wait for a longer one."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +69,27 @@ class Plan:
         return [one.failure for one in self.unplannable.values()] + unreadable
 
     def waves(self, config: Config) -> Iterator[list[Recording]]:
-        """What is worth doing, in input order, ``job.wave_audio_h`` at a time; suspects last, each alone."""
+        """What is worth doing, in input order, ``job.wave_audio_h`` at a time; after that what is longer than
+        ``LONG_S``; suspects last, each alone."""
         failed = {failure.recording_id for failure in self.failed_early()}
+        ids = [id_ for id_ in self.to_do if id_ not in failed | self.suspects]
+        long = {id_ for id_ in ids if self.duration_s.get(id_, 0.0) > LONG_S}
+        longest_s = config.job.wave_audio_h * 3600
+        yield from self._packed([id_ for id_ in ids if id_ not in long], longest_s)
+        yield from self._packed([id_ for id_ in ids if id_ in long], longest_s)
+        yield from ([self.to_do[id_].recording] for id_ in sorted(self.suspects - failed))
+
+    def _packed(self, ids: Sequence[str], longest_s: float) -> Iterator[list[Recording]]:
         wave: list[Recording] = []
         wave_s = 0.0
-        for id_, one in self.to_do.items():
-            if id_ in failed or id_ in self.suspects:
-                continue
-            wave.append(one.recording)
+        for id_ in ids:
+            wave.append(self.to_do[id_].recording)
             wave_s += self.duration_s.get(id_, GUESSED_DURATION_S)
-            if wave_s >= config.job.wave_audio_h * 3600:
+            if wave_s >= longest_s:
                 yield wave
                 wave, wave_s = [], 0.0
         if wave:
             yield wave
-        yield from ([self.to_do[id_].recording] for id_ in sorted(self.suspects - failed))
 
 
 def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
@@ -121,27 +122,3 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     if len(plan.redone) > MIN_REDONE:
         plan.n_in_tables = tables.transcripts.n_rows()
     return plan
-
-
-def probe(plan: Plan, run: Run) -> None:
-    """Read the headers of what is to be done, on the executors, into ``duration_s`` and ``unreadable``.
-
-    If a header crashes its reader, lengths stay unknown: the waves find out whose it is.
-    """
-    spark = run.spark
-    n_tasks = min(len(plan.to_do), 4 * spark.sparkContext.defaultParallelism)
-    planned = [rows.of(one.recording) for one in plan.to_do.values()]
-    recordings = small_frame(spark, planned, PAYLOAD).repartition(n_tasks)
-    note(f"reading the headers of {len(planned)} recordings")
-    try:
-        probed = recordings.mapInPandas(probe_all(run.config, run.s3), spark_schema(PROBED)).collect()
-    except SPARK_ERRORS as error:
-        if not is_crash(error):
-            raise
-        return
-    for row in probed:
-        if row.kind == "failure":
-            plan.unreadable[row.recording_id] = rows.value(row)
-            plan.duration_s.pop(row.recording_id, None)
-        elif row.duration_s is not None:
-            plan.duration_s[row.recording_id] = row.duration_s

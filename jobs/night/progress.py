@@ -8,6 +8,7 @@ import time
 
 from pyspark.sql import SparkSession
 
+from jobs.night.steps import Steps
 from transcribe.escape import printable
 
 MAX_CHARACTERS = 600
@@ -20,15 +21,16 @@ def note(text: str) -> None:
 
 
 class Progress:
-    """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly."""
+    """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly, and
+    what Spark is at."""
 
-    def __init__(self, spark: SparkSession, interval_s: float) -> None:
+    def __init__(self, spark: SparkSession, steps: Steps, interval_s: float) -> None:
         self.decoded_s = spark.sparkContext.accumulator(0.0)  # chunk seconds, counted by the executors
+        self._steps = steps
         self._interval_s = interval_s
         self._n_planned, self._audio_s = 0, 0.0
         self._n_published = self._n_failed = 0
         self._published_s = 0.0
-        self._stage = ""
         self._wave_s = self._wave_chunk_s = self._decoded_before_s = 0.0
         self._started = time.monotonic()
         self._stop = threading.Event()
@@ -47,20 +49,14 @@ class Progress:
         """What the run is going to try: recordings, and seconds of audio as far as they are known."""
         self._n_planned, self._audio_s = n_planned, audio_s
 
-    def wave_started(self, number: str) -> None:
-        self._wave_s = 0.0
-        self._stage = f"wave {number}: finding speech"
-
-    def wave_heard(self, number: str, audio_s: float, chunk_s: float) -> None:
-        """Of the wave's recordings, ``chunk_s`` seconds remain to be decoded."""
+    def decoding(self, audio_s: float, chunk_s: float) -> None:
+        """A wave with so much audio is decoded from now on: so much of it in its chunks."""
         self._decoded_before_s = self.decoded_s.value
         self._wave_s, self._wave_chunk_s = audio_s, chunk_s
-        self._stage = f"wave {number}: transcribing"
 
     def done(self, n_published: int, n_failed: int, audio_s: float) -> None:
         """Recordings that are finished, one way or the other; ``audio_s`` of those published."""
         self._wave_s = 0.0
-        self._stage = ""
         self._n_published += n_published
         self._n_failed += n_failed
         self._published_s += audio_s
@@ -81,7 +77,7 @@ class Progress:
             f"RTFx {done_s / elapsed_s:.1f}" if done_s else "",
             f"{elapsed_s:.0f} s",
             self._left(done_s, elapsed_s),
-            self._stage,
+            *self._steps.look(),
         ]
         return ", ".join(part for part in parts if part)
 

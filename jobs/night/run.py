@@ -10,7 +10,9 @@ from functools import cached_property
 from pyspark.sql import SparkSession
 
 from jobs import session
-from jobs.night.progress import Progress
+from jobs.night.progress import Progress, note
+from jobs.night.steps import Steps
+from jobs.spark.profiles import Placement
 from transcribe.config import Config
 from transcribe.models.registry import Registry
 from transcribe.storage.s3 import S3Options
@@ -36,7 +38,16 @@ class Run:
 
     @cached_property
     def progress(self) -> Progress:
-        return Progress(self.spark, self.config.job.progress_s)
+        return Progress(self.spark, self.steps, self.config.job.progress_s)
+
+    @cached_property
+    def steps(self) -> Steps:
+        job = self.config.job
+        return Steps(self.spark.sparkContext, job.stalled_s, job.stalled_limit_s, note)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return Placement.of(self.spark, self.config.spark.gpus_per_task)
 
 
 def new_id(started_at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -18,9 +18,14 @@ from transcribe.tables.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.types import Recording
 from udfs import rows
 from udfs.merge import merge_group
-from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, Assigned, ChunkPlace
+from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, ChunkPlace, Row
 from udfs.segment import segment
 from udfs.transcribe import identify, transcribe
+
+FEEDING_POOL, INFERENCE_POOL = "feeding", "inference"
+"""Of Spark's scheduler, where it is FAIR: the pool with fewer tasks, the GPUs', is served first."""
+
+_IDS = pa.schema([PAYLOAD.field("recording_id")])
 
 
 def segmented(run: Run, recordings: Sequence[Recording]) -> DataFrame:
@@ -33,13 +38,17 @@ def identified(run: Run, segmented: DataFrame, chunks: Sequence[ChunkPlace]) -> 
     """Language scores of one or more chunks."""
     name = run.config.language.model
     wanted = small_frame(run.spark, map(rows.of_place, chunks), PLACE)
-    n_tasks = min(len(chunks), 2 * run.spark.sparkContext.defaultParallelism)
+    n_tasks = min(len(chunks), 2 * run.placement.n_slots)
     return (
         segmented.where("kind = 'chunk'")
         .join(F.broadcast(wanted), PLACE.names)
         .withColumns({"model": F.lit(name), "language": F.lit(None).cast("string")})
         .repartition(n_tasks)
-        .mapInPandas(identify(run.registry.get(name), run.config), spark_schema(IDENTIFIED))
+        .mapInPandas(
+            identify(run.registry.get(name), run.config),
+            spark_schema(IDENTIFIED),
+            profile=run.placement.profile,
+        )
     )
 
 
@@ -51,7 +60,7 @@ def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str
     bins = balance(
         [(model, chunk.duration_s) for chunk, model, _ in work],
         run.config.job.task_audio_s,
-        run.spark.sparkContext.defaultParallelism,
+        run.placement.n_slots,
     )
     n_tasks = max(bins) + 1
     keys = partition_keys(n_tasks)
@@ -67,21 +76,25 @@ def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str
         .join(F.broadcast(placement), PLACE.names)
         .repartition(n_tasks, "key")
         .sortWithinPartitions(*PLACE.names)
-        .mapInPandas(transcribe(entries, run.config, run.progress.decoded_s), spark_schema(DECODED))
+        .mapInPandas(
+            transcribe(entries, run.config, run.progress.decoded_s),
+            spark_schema(DECODED),
+            profile=run.placement.profile,
+        )
     )
 
 
-def written(
-    run: Run, segmented: DataFrame, decoded: DataFrame, assigned: Mapping[str, Assigned]
-) -> DataFrame:
-    """Each recording's chunks merged into its row, and the rows in files; nothing is visible yet."""
-    known = small_frame(run.spark, (rows.of(one, id_) for id_, one in assigned.items()), PAYLOAD)
-    segmentations = segmented.where("kind = 'segmentation'").select(PAYLOAD.names)
+def written(run: Run, known: Iterable[Row], decoded: DataFrame, ids: Collection[str]) -> DataFrame:
+    """Each recording's chunks merged into its row, and the rows in files; nothing is visible yet.
+
+    ``known``: of each of these recordings, its segmentation and what it is assigned; ``decoded`` may hold
+    others, too, which have failed.
+    """
+    wanted = small_frame(run.spark, ({"recording_id": id_} for id_ in ids), _IDS)
     texts = decoded.where("kind = 'decoded'").select(PAYLOAD.names)
     merged = (
-        segmentations.union(texts)
-        .join(F.broadcast(known.select("recording_id")), "recording_id")
-        .union(known)
+        texts.join(F.broadcast(wanted), "recording_id")
+        .union(small_frame(run.spark, known, PAYLOAD))
         .groupBy("recording_id")
         .applyInArrow(merge_group(run.config), spark_schema(TRANSCRIPTS))
     )
@@ -91,5 +104,5 @@ def written(
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return write_partitioned(stamped(batches, published_at), uri, TRANSCRIPTS, TRANSCRIPT_PARTITIONS, s3)
 
-    n_files = max(1, len(assigned) // 1000)
+    n_files = max(1, len(ids) // 1000)
     return merged.repartition(n_files, *TRANSCRIPT_PARTITIONS).mapInArrow(write, WRITTEN_FILE_DDL)

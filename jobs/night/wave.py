@@ -1,6 +1,6 @@
 """One wave: some recordings through all stages, published in one commit.
 
-    segment ─▶ (identify) ─▶ transcribe ─▶ merge ─▶ write ─▶ commit
+    prepare: segment ─▶ (identify)        finish: transcribe ─▶ merge ─▶ write ─▶ commit
 
 Between stages the driver sees numbers only (which chunks there are, how long, in which language),
 never audio: chunks wait on the executors' disks until they are balanced by audio seconds. What it decides
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from pyspark import StorageLevel
@@ -19,6 +20,7 @@ from pyspark.sql import functions as F
 
 from jobs.night import stages
 from jobs.night.run import Run
+from jobs.spark.errors import unhindered
 from transcribe.decoding import assign
 from transcribe.errors import PublishError
 from transcribe.tables.parquet import WrittenFile
@@ -60,10 +62,11 @@ class _Segmented:
 
     duration_s: dict[str, float]
     chunks: dict[str, list[ChunkPlace]]
+    segmentations: dict[str, rows.Row]  # as they came: for the merge
 
 
 class Wave:
-    """Used once."""
+    """Used once: ``prepare``, then ``finish``, in any thread; and ``drop``, whatever happens."""
 
     def __init__(self, run: Run, recordings: Sequence[Recording], number: str) -> None:
         self._run = run
@@ -71,27 +74,28 @@ class Wave:
         self._number = number
         self._failures: dict[str, Failure] = {}
         self._result = WaveResult()
+        self._kept: list[DataFrame] = []
 
-    def run(self) -> WaveResult:
-        """Process and publish. Raises what Spark raises when a task has failed for good: then nothing of
-        the wave is published."""
-        self._run.progress.wave_started(self._number)
-        segmented = stages.segmented(self._run, list(self._recordings.values()))
-        segmented.persist(StorageLevel.DISK_ONLY)
-        try:
-            found = self._run_segmentation(segmented)
-            assignments = self._assign(segmented, found)
-            decoded = stages.decoded(self._run, segmented, _work(found, assignments))
-            decoded.persist(StorageLevel.DISK_ONLY)
-            try:
-                self._run_inference(decoded)
-                good = {id_: a for id_, a in assignments.items() if id_ not in self._failures}
-                self._publish(self._write(segmented, decoded, good), set(good))
-            finally:
-                decoded.unpersist()
-        finally:
-            segmented.unpersist()
-        result = self._result
+    def prepare(self) -> None:
+        """Find the speech, and what is to be decoded by which model. Raises what Spark raises when a task
+        has failed for good."""
+        with self._step("finding speech"):
+            self._segmented = self._keep(stages.segmented(self._run, list(self._recordings.values())))
+            self._found = self._run_segmentation(self._segmented)
+        self._assignments = self._assign(self._segmented, self._found)
+
+    def finish(self) -> WaveResult:
+        """Decode and publish what is prepared. When it raises, nothing of the wave is published."""
+        found, result = self._found, self._result
+        work = _work(found, self._assignments)
+        heard_s = sum(found.duration_s[id_] for id_ in self._assignments)
+        self._run.progress.decoding(heard_s, sum(chunk.duration_s for chunk, _, _ in work))
+        decoded = self._keep(stages.decoded(self._run, self._segmented, work))
+        with self._step("transcribing", stages.INFERENCE_POOL):
+            self._run_inference(decoded)
+        good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
+        with self._step("publishing"):
+            self._publish(self._write(decoded, good), set(good))
         result.published = sorted(good)
         result.failures = list(self._failures.values())
         result.audio_s = sum(found.duration_s[id_] for id_ in good)
@@ -99,22 +103,35 @@ class Wave:
         result.n_chunks = sum(len(found.chunks[id_]) for id_ in good)
         return result
 
+    def drop(self) -> None:
+        """Frees the executors' disks."""
+        with unhindered():
+            for frame in self._kept:
+                frame.unpersist()
+
+    def _keep(self, frame: DataFrame) -> DataFrame:
+        """On the executors' disks: it is read more than once."""
+        self._kept.append(frame.persist(StorageLevel.DISK_ONLY))
+        return frame
+
+    def _step(self, what: str, pool: str = stages.FEEDING_POOL) -> AbstractContextManager[None]:
+        return self._run.steps.step(f"wave {self._number}: {what}", pool)
+
     def _run_segmentation(self, segmented: DataFrame) -> _Segmented:
         columns = ["recording_id", "kind", "channel", "idx", "speech_s", "duration_s"]
-        found = _Segmented({}, defaultdict(list))
-        for row in segmented.select(*columns, _payload_of("failure", "cost")).collect():
+        found = _Segmented({}, defaultdict(list), {})
+        for row in segmented.select(*columns, _payload_of("failure", "cost", "segmentation")).collect():
             if row.kind == "chunk":
                 found.chunks[row.recording_id].append(rows.place(row))
             elif row.kind == "segmentation":
                 found.duration_s[row.recording_id] = row.duration_s
+                found.segmentations[row.recording_id] = {name: row[name] for name in rows.PAYLOAD.names}
             elif row.kind == "failure":
                 self._fail(rows.value(row))
             else:
                 self._result.segment_task_s += rows.value(row).task_s
         for id_ in self._failures:  # some have chunks all the same
             found.chunks.pop(id_, None)
-        chunk_s = sum(chunk.duration_s for chunks in found.chunks.values() for chunk in chunks)
-        self._run.progress.wave_heard(self._number, sum(found.duration_s.values()), chunk_s)
         return found
 
     def _assign(self, segmented: DataFrame, found: _Segmented) -> dict[str, assign.Assignment]:
@@ -143,7 +160,11 @@ class Wave:
             for chunk in assign.voters(self._recordings[id_], chunks, registry, config)
         ]
         scores: dict[str, dict[assign.Place, LanguageScores]] = defaultdict(dict)
-        for row in stages.identified(self._run, segmented, voters).collect() if voters else []:
+        if not voters:
+            return scores
+        with self._step("identifying languages", stages.INFERENCE_POOL):
+            identified = stages.identified(self._run, segmented, voters).collect()
+        for row in identified:
             if row.kind == "scores":
                 scores[row.recording_id][row.channel, row.idx] = rows.value(row)
             elif row.kind == "failure":
@@ -175,13 +196,12 @@ class Wave:
         self._result.transcribe_task_s += cost.task_s - cost.load_s
         self._result.model_load_s += cost.load_s
 
-    def _write(
-        self, segmented: DataFrame, decoded: DataFrame, assignments: dict[str, assign.Assignment]
-    ) -> list[WrittenFile]:
+    def _write(self, decoded: DataFrame, assignments: dict[str, assign.Assignment]) -> list[WrittenFile]:
         if not assignments:
             return []
-        assigned = {id_: self._assigned(self._recordings[id_], a) for id_, a in assignments.items()}
-        written = stages.written(self._run, segmented, decoded, assigned)
+        known = [self._found.segmentations[id_] for id_ in assignments]
+        known += [rows.of(self._assigned(self._recordings[id_], a), id_) for id_, a in assignments.items()]
+        written = stages.written(self._run, known, decoded, assignments)
         return [WrittenFile(**row.asDict()) for row in written.collect()]
 
     def _assigned(self, recording: Recording, assignment: assign.Assignment) -> Assigned:

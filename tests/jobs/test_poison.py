@@ -29,9 +29,8 @@ from nightly_fixtures import (
 )
 
 from jobs import nightly
-from jobs.night import isolate, plan, stages
+from jobs.night import headers, isolate, stages
 from jobs.report import Report
-from jobs.spark.errors import ends_the_run, is_crash, telling_line
 from transcribe.errors import ClusterError, ModelError, PublishError
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
@@ -98,7 +97,7 @@ def deadly(make_stage: Callable[..., Stage], victim: str, how: signal.Signals) -
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Three ways of bringing Spark down, until ``undo``."""
-    monkeypatch.setattr(plan, "probe_all", deadly(plan.probe_all, SEGFAULT, signal.SIGSEGV))
+    monkeypatch.setattr(headers, "probe_all", deadly(headers.probe_all, SEGFAULT, signal.SIGSEGV))
     monkeypatch.setattr(stages, "segment", deadly(stages.segment, SEGFAULT, signal.SIGSEGV))
     monkeypatch.setattr(stages, "transcribe", deadly(stages.transcribe, KILLED, signal.SIGKILL))
     merge_group, bug = stages.merge_group, BUG
@@ -192,7 +191,7 @@ def with_crashing_decoders(make_stage: Callable[..., Stage]) -> Callable[..., St
 def test_twelve_recordings_that_crash_their_decoders_cost_nothing_but_themselves(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan, "probe_all", with_crashing_decoders(plan.probe_all))
+    monkeypatch.setattr(headers, "probe_all", with_crashing_decoders(headers.probe_all))
     monkeypatch.setattr(stages, "segment", with_crashing_decoders(stages.segment))
     source = folder / "in" / "m.jsonl"
     poisoned = [*(f"poison{k}" for k in range(6)), *(f"poison_header{k}" for k in range(6))]
@@ -319,54 +318,3 @@ def test_killed_and_interrupted_runs_go_on_to_the_table_of_an_undisturbed_one(ru
     run(output="undisturbed")
     assert content(folder / "out") == content(folder / "undisturbed")
     assert broken_invariants(folder / "out") == []
-
-
-CRASH = """An error occurred while calling o77.collectToPython.
-: org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 6.0 failed 4 times, most
-recent failure: Lost task 1.3 in stage 6.0 (TID 9) (10.0.0.2 executor 1): org.apache.spark.SparkException:
-{what}
-\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator.applyOrElse(PythonRunner.scala:1136)
-\tat java.base/java.lang.Thread.run(Thread.java:840)
-Caused by: java.io.EOFException
-\t... 21 more
-
-Driver stacktrace:
-\tat scala.Option.getOrElse(Option.scala:201)
-"""
-RAISED = """An exception was thrown from the Python worker:
-Traceback (most recent call last):
-  File "/app/udfs/transcribe.py", line 11, in run
-    engine, _ = engine_for(entry, config)
-{what}
-"""
-SEGMENTATION = "Python worker exited unexpectedly (crashed): Fatal Python error: Segmentation fault"
-LOST = "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: exit code 137"
-
-
-@pytest.mark.parametrize("what", [SEGMENTATION, LOST])
-def test_the_telling_line_of_a_crash(what: str) -> None:
-    error = RuntimeError(CRASH.format(what=what))
-    assert telling_line(error) == what and is_crash(error)
-    assert ends_the_run(error) is None
-
-
-@pytest.mark.parametrize(
-    ("what", "line"),
-    [
-        ("ValueError: a\nof two lines", "ValueError: a"),
-        (
-            "transcribe.errors.ModelError: no weights\n  - hub: 404",
-            "transcribe.errors.ModelError: no weights",
-        ),
-    ],
-)
-def test_the_telling_line_of_an_exception(what: str, line: str) -> None:
-    error = RuntimeError(RAISED.format(what=what))
-    assert telling_line(error) == line and not is_crash(error)
-    ours = ends_the_run(error)
-    assert (str(ours) if ours else "") == ("no weights" if "ModelError" in what else "")
-
-
-def test_an_error_without_a_line_of_its_own_still_says_something() -> None:
-    assert telling_line(RuntimeError("")) == "RuntimeError"
-    assert telling_line(RuntimeError("Table not found: x")) == "Table not found: x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -67,33 +68,32 @@ def test_on_its_own_the_job_brings_its_master_and_its_logging(monkeypatch: pytes
     assert "spark.master" not in session._defaults(configuration.load())
 
 
-def progress(interval_s: float = 60.0) -> tuple[Progress, Any]:
+def progress(interval_s: float = 60.0, steps: Sequence[str] = ()) -> tuple[Progress, Any]:
     """Ten recordings of two hours together, and the executors' counter."""
     counter = SimpleNamespace(value=0.0)
     spark: Any = SimpleNamespace(sparkContext=SimpleNamespace(accumulator=lambda _: counter))
-    told = Progress(spark, interval_s)
+    working: Any = SimpleNamespace(look=lambda: list(steps))
+    told = Progress(spark, working, interval_s)
     told.expect(10, 7200.0)
     return told, counter
 
 
 def test_progress_counts_the_decoded_share_of_a_wave_as_done(capsys: pytest.CaptureFixture[str]) -> None:
-    told, decoded = progress()
-    told.wave_started("1")
+    told, decoded = progress(steps=["wave 1: transcribing", "wave 2: finding speech"])
     assert "0 of 10 recordings, 0.00 of 2.00 h of audio, 0 failed" in told._line()
-    assert "RTFx" not in told._line() and told._line().endswith("wave 1: finding speech")
-    told.wave_heard("1", 3600.0, 1000.0)
+    assert "RTFx" not in told._line()
+    assert told._line().endswith(", wave 1: transcribing, wave 2: finding speech")
+    told.decoding(3600.0, 1000.0)
     decoded.value = 500.0
     assert "0 of 10 recordings, 0.50 of 2.00 h of audio" in told._line()
-    assert told._line().endswith("wave 1: transcribing")
     decoded.value = 1100.0  # a task was done twice
     assert "1.00 of 2.00 h" in told._line()
     told.done(4, 1, 3600.0)
     assert "5 of 10 recordings, 1.00 of 2.00 h of audio, 1 failed, RTFx" in capsys.readouterr().err
-    told.wave_started("2")
-    told.wave_heard("2", 1800.0, 400.0)
+    told.decoding(1800.0, 400.0)
     decoded.value += 100.0
     assert "5 of 10 recordings, 1.12 of 2.00 h" in told._line()
-    assert "min left, wave 2: transcribing" in told._line()
+    assert "min left, " in told._line()
     told.done(5, 0, 3600.0)
     assert "left" not in told._line()
 

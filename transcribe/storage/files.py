@@ -58,16 +58,27 @@ def open_binary(uri: str, s3: S3Options) -> BinaryIO:
 
 
 @contextmanager
-def local_copy(uri: str, s3: S3Options) -> Iterator[Path]:
-    """The file as a local path: itself, or a whole temporary copy that is removed afterwards."""
+def local_copy(uri: str, version: str, s3: S3Options) -> Iterator[Path]:
+    """The file as a local path: itself, or a whole temporary copy that is removed afterwards.
+
+    Raises ``changed`` if it is not of this version: of an object before, of a local file after its use.
+    """
     place = canonical(uri)
     if not is_s3(place):
-        yield Path(local.stat(local_path(place)).uri)
+        path = local_path(place)
+        yield Path(local.stat(path).uri)
+        _check_version(place, version, local.stat(path).version)
         return
     with tempfile.TemporaryDirectory(prefix="transcribe-") as folder:
         with local.os_errors(Path(folder)):
-            path = s3_store.download(place, Path(folder), s3)
+            path, found = s3_store.download(place, Path(folder), s3)
+        _check_version(place, version, found)
         yield path
+
+
+def _check_version(uri: str, planned: str, found: str) -> None:
+    if found != planned:
+        raise storage_error("changed", uri, f"its bytes are no longer those planned ({planned}, now {found})")
 
 
 def put_bytes(uri: str, data: bytes, s3: S3Options) -> None:
@@ -77,6 +88,13 @@ def put_bytes(uri: str, data: bytes, s3: S3Options) -> None:
         s3_store.put(place, data, s3)
     else:
         local.put(local_path(place), data)
+
+
+def check_reachable(folder: str, s3: S3Options) -> None:
+    """Raises ``StorageError`` within seconds if the store of an S3 folder does not answer, or refuses."""
+    place = absolute(folder)
+    if is_s3(place):
+        s3_store.check_reachable(place, s3)
 
 
 def check_writable(folder: str, s3: S3Options) -> None:

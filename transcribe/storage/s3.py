@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 N_ATTEMPTS = 5
+OUTAGE_S = 180
+"""A store that does not answer is waited for so long, where nothing else is left to do."""
 
 CODES = {
     **dict.fromkeys(("404", "NoSuchKey", "NoSuchBucket", "NotFound"), "not_found"),
@@ -161,17 +163,16 @@ def list_objects(uri: str, options: S3Options) -> Iterator[Stat]:
                 yield Stat(f"s3://{bucket}/{item['Key']}", item["Size"], found, modified_date)
 
 
-def download(uri: str, folder: Path, options: S3Options) -> Path:
-    """A whole copy in ``folder``, with the key's suffix, checked for its size."""
-    expected = stat(uri, options)
+def download(uri: str, folder: Path, options: S3Options) -> tuple[Path, str]:
+    """A whole copy in ``folder``, with the key's suffix, and the version that it is of."""
     bucket, key = split(uri)
     path = folder / f"object{Path(key).suffix}"
     with s3_errors(uri):
         client(options).download_file(bucket, key, str(path))
-    size_bytes = path.stat().st_size
-    if size_bytes != expected.size_bytes:
-        raise storage_error("changed", uri, f"{size_bytes} bytes came instead of {expected.size_bytes}")
-    return path
+    found, size_bytes = stat(uri, options), path.stat().st_size
+    if size_bytes != found.size_bytes:
+        raise storage_error("changed", uri, f"{size_bytes} bytes came instead of {found.size_bytes}")
+    return path, found.version
 
 
 def put(uri: str, data: bytes, options: S3Options) -> None:
@@ -180,11 +181,16 @@ def put(uri: str, data: bytes, options: S3Options) -> None:
         client(options).put_object(Bucket=bucket, Key=key, Body=data)
 
 
+def check_reachable(uri: str, options: S3Options) -> None:
+    with s3_errors(uri):
+        client(options).head_bucket(Bucket=split(uri)[0])
+
+
 def check_writable(uri: str, options: S3Options) -> None:
     """Begins an upload and gives it up: no reader ever sees an object."""
+    check_reachable(uri, options)  # not every server asks for its bucket when an upload begins
     bucket, key = split(f"{uri.rstrip('/')}/probe")
     with s3_errors(uri):
-        client(options).head_bucket(Bucket=bucket)  # not every server asks for it when an upload begins
         upload = client(options).create_multipart_upload(Bucket=bucket, Key=key)
         client(options).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
 

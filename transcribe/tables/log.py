@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from transcribe.errors import PublishError
-from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.storage.s3 import OUTAGE_S, S3Options, is_s3
 from transcribe.tables.parquet import WrittenFile
 
 READABLE_FEATURES = {"timestampNtz"}
@@ -97,6 +97,7 @@ def storage_options(uri: str, s3: S3Options) -> dict[str, str]:
     if not is_s3(uri):
         return {}
     options = {"aws_endpoint": s3.endpoint, "aws_region": s3.region, "aws_conditional_put": "etag"}
+    options |= {"max_retries": str(OUTAGE_S), "retry_timeout": f"{OUTAGE_S}s"}
     if s3.endpoint and s3.endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"
     return {name: value for name, value in options.items() if value}

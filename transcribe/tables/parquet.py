@@ -29,6 +29,9 @@ from transcribe.storage.s3 import S3Options, is_s3
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 """Arrow bytes held back by one task, over all partitions: then its largest partition becomes a file."""
 
+N_UPLOAD_ATTEMPTS = 14
+"""The SDK waits twice as long after each, on average 0.5 s, then at most 10 s: in all about ``OUTAGE_S``."""
+
 STATISTICS = ("date", "region", "recording_id", "published_at")
 """Columns whose least and greatest value a commit names for each file that has them, so that readers skip
 files. Partitions need none."""
@@ -172,7 +175,8 @@ def table_filesystem(table_uri: str, s3: S3Options) -> tuple[fs.FileSystem, str]
         return fs.LocalFileSystem(), str(local_path(table_uri))
     options = {"endpoint_override": s3.endpoint, "region": s3.region or os.environ.get("AWS_REGION")}
     given = {name: value for name, value in options.items() if value}
-    return fs.S3FileSystem(**given), table_uri.removeprefix("s3://").rstrip("/")
+    patient = fs.AwsStandardS3RetryStrategy(max_attempts=N_UPLOAD_ATTEMPTS)
+    return fs.S3FileSystem(**given, retry_strategy=patient), table_uri.removeprefix("s3://").rstrip("/")
 
 
 def _by_partition(

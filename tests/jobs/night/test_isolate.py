@@ -16,33 +16,54 @@ from jobs.night.wave import WaveResult
 from transcribe.errors import ClusterError
 from transcribe.types import Recording
 
+done: list[str] = []
+errors_of: dict[str, list[str]] = {}
 CRASH = "Python worker exited unexpectedly (crashed)"
 
 
 @pytest.fixture(autouse=True)
 def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waves that Spark gives up on while a recording whose id begins with x is among them."""
+    """Waves that Spark gives up on while a recording whose id begins with x is among them, or while one has
+    ``errors_of`` its own left."""
+    done.clear()
+    errors_of.clear()
 
     class FakeWave:
         def __init__(self, _: Any, recordings: Sequence[Recording], number: str) -> None:
-            self._ids = [one.recording_id for one in recordings]
+            self._ids, self._number = [one.recording_id for one in recordings], number
 
-        def run(self) -> WaveResult:
-            if any(id_.startswith("x") for id_ in self._ids):
-                raise PySparkException(CRASH)
+        def prepare(self) -> None:
+            done.append(f"prepare {self._number}")
+
+        def finish(self) -> WaveResult:
+            done.append(f"finish {self._number}")
+            for id_ in self._ids:
+                if errors_of.get(id_):
+                    raise PySparkException(errors_of[id_].pop())
+                if id_.startswith("x"):
+                    raise PySparkException(CRASH)
             return WaveResult(published=self._ids)
+
+        def drop(self) -> None:
+            done.append(f"drop {self._number}")
 
     monkeypatch.setattr(isolate, "Wave", FakeWave)
 
 
-def isolation(suspects: Sequence[str] = (), stopped: bool = False) -> Isolation:
+def isolation(suspects: Sequence[str] = (), stopped: bool = False, hung: Sequence[str] = ()) -> Isolation:
     context = SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=lambda: stopped)))
-    run: Any = SimpleNamespace(spark=SimpleNamespace(sparkContext=context))
+    context.cancelAllJobs = lambda: done.append("cancel")
+    steps = SimpleNamespace(has_given_up=lambda number: number in hung)
+    run: Any = SimpleNamespace(spark=SimpleNamespace(sparkContext=context), steps=steps)
     return Isolation(run, suspects)
 
 
+def wave(number: str, *ids: str) -> tuple[str, list[Recording]]:
+    return number, [recording(id_) for id_ in ids]
+
+
 def test_the_culprit_is_alone_in_its_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    results = list(isolation().run([recording(id_) for id_ in ("a", "b", "x", "d", "e")], "3"))
+    results = list(isolation().run([wave("3", "a", "b", "x", "d", "e")]))
     assert sorted(id_ for result in results for id_ in result.published) == ["a", "b", "d", "e"]
     (failure,) = [failure for result in results for failure in result.failures]
     assert (failure.recording_id, failure.stage, failure.error) == ("x", "worker", "worker_crashed")
@@ -51,9 +72,7 @@ def test_the_culprit_is_alone_in_its_failure(capsys: pytest.CaptureFixture[str])
 
 
 def put_aside(isolation: Isolation, ids: Sequence[str]) -> list[str]:
-    return [
-        f.recording_id for id_ in ids for one in isolation.run([recording(id_)], "1") for f in one.failures
-    ]
+    return [f.recording_id for id_ in ids for one in isolation.run([wave("1", id_)]) for f in one.failures]
 
 
 def test_many_that_crash_for_the_first_time_are_the_clusters_fault() -> None:
@@ -74,3 +93,60 @@ def test_what_crashed_on_earlier_nights_ends_no_night() -> None:
 def test_once_spark_has_stopped_no_recording_is_to_blame() -> None:
     with pytest.raises(ClusterError, match="Spark has stopped"):
         put_aside(isolation(stopped=True), ["x"])
+
+
+def test_a_wave_is_prepared_while_the_one_before_it_is_decoded_and_no_earlier() -> None:
+    results = isolation().run([wave("1", "a"), wave("2", "b"), wave("3", "c")])
+    assert next(results).published == ["a"]
+    assert "prepare 3" not in done and "finish 2" not in done
+    assert [one.published for one in results] == [["b"], ["c"]]
+    for number in "123":
+        steps = [step.split()[0] for step in done if step.endswith(number)]
+        assert steps == ["prepare", "finish", "drop"]
+    assert "cancel" not in done
+
+
+def test_the_wave_after_a_failed_one_goes_on() -> None:
+    results = list(isolation().run([wave("1", "a", "x"), wave("2", "b"), wave("3", "c")]))
+    assert [one.published for one in results] == [["a"], [], ["b"], ["c"]]
+    assert [len(one.failures) for one in results] == [0, 1, 0, 0]
+
+
+def test_a_run_that_breaks_off_leaves_nothing_behind() -> None:
+    errors_of["a"] = ["Job 1 cancelled by somebody"]
+    with pytest.raises(PySparkException, match="cancelled"):
+        list(isolation().run([wave("1", "a"), wave("2", "b"), wave("3", "c")]))
+    assert {"cancel", "drop 1", "drop 2"} <= set(done) and "prepare 3" not in done
+
+
+def test_a_worker_killed_by_chance_is_no_recordings_fault() -> None:
+    errors_of["a"] = [CRASH]
+    (result,) = isolation().run([wave("1", "a")])
+    assert (result.published, result.failures) == (["a"], [])
+
+
+def test_a_lost_daemon_costs_a_retry_and_never_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    errors_of["a"] = ["EOFException occurred: pyspark.daemon"] * (isolate.MAX_DISCONNECTIONS - 1)
+    (result,) = isolation().run([wave("1", "a", "b")])
+    assert result.published == ["a", "b"] and "halves" not in capsys.readouterr().err
+    errors_of["a"] = ["EOFException occurred: pyspark.daemon"] * isolate.MAX_DISCONNECTIONS
+    with pytest.raises(ClusterError, match="again and again: EOFException"):
+        list(isolation().run([wave("1", "a", "b")]))
+
+
+def test_a_full_disk_ends_the_run_at_once() -> None:
+    errors_of["a"] = ["java.io.IOException: No space left on device"]
+    with pytest.raises(ClusterError, match="no space is left"):
+        list(isolation().run([wave("1", "a", "b", "c", "d")]))
+    assert [step for step in done if step.startswith("finish")] == ["finish 1"]
+
+
+def test_what_hangs_alone_fails_and_what_somebody_cancels_ends_the_run() -> None:
+    cancelled = "Job 7 cancelled part of cancelled job group wave 1"
+    errors_of["a"] = [cancelled] * 2
+    (result,) = isolation(hung=["1"]).run([wave("1", "a")])
+    (failure,) = result.failures
+    assert (failure.error, failure.stage, failure.retryable) == ("worker_hangs", "worker", True)
+    errors_of["a"] = [cancelled]
+    with pytest.raises(PySparkException, match="cancelled"):
+        list(isolation().run([wave("1", "a")]))

@@ -232,6 +232,13 @@ def test_waves_hold_an_amount_of_audio_and_leave_out_the_hopeless() -> None:
     assert list(Plan().waves(config())) == []
 
 
+def test_recordings_of_many_hours_come_after_the_others() -> None:
+    planned = planned_by_hand()
+    planned.duration_s["a"] = planned.duration_s["c"] = 36_000.0
+    assert ids(list(planned.waves(config()))) == ["bdf", "ac"]
+    assert ids(list(planned.waves(config(job__wave_audio_h=1.0)))) == ["bdf", "a", "c"]
+
+
 def test_what_crashed_its_worker_before_comes_last_and_alone(tables: Tables, registry: Registry) -> None:
     recordings = [recording(id_) for id_ in "abcd"]
     for one in (recordings[0], recordings[2]):

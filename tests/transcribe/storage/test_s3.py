@@ -150,9 +150,14 @@ def test_an_object_replaced_while_it_is_read_is_noticed(folder: str, s3_server: 
 def test_a_local_copy_is_whole_and_goes_away(folder: str, s3_server: S3Options) -> None:
     uri, data = f"{folder}/a b.flac", bytes(range(256)) * 50_000
     put_bytes(uri, data, s3_server)
-    with local_copy(uri, s3_server) as path:
+    planned = stat(uri, s3_server).version
+    with local_copy(uri, planned, s3_server) as path:
         assert path.suffix == ".flac" and path.read_bytes() == data
     assert not path.parent.exists()
+    put_bytes(uri, data[::-1], s3_server)  # of the same size
+    with pytest.raises(StorageError) as caught, local_copy(uri, planned, s3_server):
+        pass
+    assert caught.value.error == "changed"
 
 
 def test_a_wrong_secret_is_denied_and_never_shown(
