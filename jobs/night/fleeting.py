@@ -38,9 +38,8 @@ class Fleeting:
         """What to try now, as its source is now; ``hold_back`` what comes of it. A store that stays
         unreachable is asked for ``OUTAGE_S``, anything else is tried once more."""
         deadline, pause_s, is_first = time.monotonic() + OUTAGE_S, FIRST_PAUSE_S, True
-        while self._held and time.monotonic() < deadline:
-            if not is_first and not self._is_away():
-                return
+        while self._held and time.monotonic() < deadline and (is_first or self._is_away()):
+            is_first = False
             if self._is_away():
                 note(f"the store does not answer ({len(self._held)} recordings): again in {pause_s:.0f} s")
                 time.sleep(pause_s)
@@ -48,7 +47,6 @@ class Fleeting:
             recordings = self._found_again()
             if recordings:
                 note(f"trying {len(recordings)} recordings again that could not be fetched")
-                is_first = False
                 yield recordings
 
     def rest(self) -> list[Failure]:
