@@ -70,6 +70,12 @@ class Report:
         return self._outcome.result.audio_s / self.wall_s if self.wall_s else 0.0
 
     @property
+    def gpu_busy_share(self) -> dict[str, float]:
+        """Of the run's whole time, by host and GPU: the part in which it had a batch."""
+        busy = self._outcome.result.gpu_busy_s
+        return {gpu: busy_s / self.wall_s for gpu, busy_s in sorted(busy.items())} if self.wall_s else {}
+
+    @property
     def reason(self) -> str:
         """Why the verdict is bad; "" when it is good."""
         if self.outcome is None:
@@ -198,10 +204,21 @@ class Report:
                 f"RTFx {self.rtfx:.1f} = audio / all of the run's {self.wall_s:.0f} s; inference alone"
                 f" {result.transcribe_task_s:.0f} task seconds",
             ),
+            *self._gpus(),
             self._line(
                 "chunks", f"{result.n_chunks}, repaired {result.n_repaired}, rejected {result.n_rejected}"
             ),
         ]
+
+    def _gpus(self) -> list[str]:
+        shares = self.gpu_busy_share.values()
+        if not shares:
+            return []
+        mean, least = sum(shares) / len(shares), min(self.gpu_busy_share, key=self.gpu_busy_share.__getitem__)
+        words = f"{len(shares)} busy {mean:.0%} of the time"
+        if len(shares) > 1:
+            words += f", the least {min(shares):.0%} ({printable(least)})"
+        return [self._line("GPUs", words)]
 
     @staticmethod
     def _line(title: str, text: str) -> str:

@@ -21,6 +21,7 @@ SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",  # chunks with audio: about 50 MB
     "spark.python.worker.reuse": "true",
     "spark.python.worker.faulthandler.enabled": "true",  # a crash tells its kind
+    "spark.scheduler.mode": "FAIR",  # of two waves, the GPUs' tasks are not behind the cores'
     "spark.speculation": "false",  # a second copy of an inference task only steals a core
     "spark.executor.memoryOverheadFactor": "0.6",  # models and audio live outside the JVM
     "spark.ui.showConsoleProgress": "false",

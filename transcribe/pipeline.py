@@ -169,7 +169,7 @@ class _Stages:
 
     def segment(self, recording: Recording) -> _Open | Failure:
         try:
-            with local_copy(recording.uri, recording.source_version, self.s3) as path:
+            with local_copy(recording.uri, self.s3) as path:
                 return _Open(recording, Spool(recording, path, self.config))
         except Exception as error:  # whatever a file does to its decoder, the others go on
             return failure(recording.recording_id, error, "segment")

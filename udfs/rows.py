@@ -49,6 +49,8 @@ class Cost:
     encoded_s: float = 0.0
     audio_s: float = 0.0
     device: str | None = None
+    busy_s: float = 0.0  # the device was held by a batch, or waited for its next one's features
+    host: str | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def segment(config: Config, s3: S3Options) -> Callable[[Frames], Frames]:
 def _segment_one(recording: Recording, config: Config, s3: S3Options) -> Frames:
     found: list[Row] = []
     try:
-        with local_copy(recording.uri, recording.source_version, s3) as path:
+        with local_copy(recording.uri, s3, recording.source_version) as path:
             for item in segment_recording(recording, path, config):
                 if isinstance(item, Segmentation):
                     found.append(rows.of(item, duration_s=item.duration_s))

@@ -6,6 +6,7 @@ that neither Arrow's batch size nor the partitioning decides what the engine's b
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -68,8 +69,9 @@ def transcribe(
         for jobs, model in _gathered(frames):
             entry = entries[model]
             engine, loaded = engine_for(entry, config)
-            before = asdict(engine.stats)
+            before, began = asdict(engine.stats), time.perf_counter()
             decoded = list(_decode(jobs, engine, entry.applied_to(config)))
+            busy_s = time.perf_counter() - began
             done_s.add(sum(job.chunk.duration_s for job in jobs))
             task_s = time.perf_counter() - started
             started = time.perf_counter()
@@ -79,6 +81,8 @@ def transcribe(
                 encoded_s=engine.stats.encoded_s - before["encoded_s"],
                 audio_s=engine.stats.audio_s - before["audio_s"],
                 device=engine.device,
+                busy_s=busy_s,
+                host=socket.gethostname(),
             )
             yield rows.frame([*decoded, rows.of(cost)], DECODED)
 

@@ -9,7 +9,7 @@ by them, who votes and which language and model a recording gets, is the library
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -48,6 +48,7 @@ class WaveResult:
     encoded_s: float = 0.0
     chunk_audio_s: float = 0.0
     devices: set[str] = field(default_factory=set)
+    gpu_busy_s: Counter[str] = field(default_factory=Counter)  # by host and device
 
     def add(self, other: WaveResult) -> None:
         """Everything here is a sum."""
@@ -188,6 +189,8 @@ class Wave:
                 result.encoded_s += cost.encoded_s
                 result.chunk_audio_s += cost.audio_s
                 result.devices.add(cost.device)
+                if cost.device.startswith("cuda"):
+                    result.gpu_busy_s[f"{cost.host} {cost.device}"] += cost.busy_s
 
     def _fail(self, failure: Failure) -> None:
         self._failures[failure.recording_id] = failure

@@ -64,7 +64,7 @@ def wait_for(pattern: str, log: Path, timeout_s: float = 90) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Each worker has one core and one GPU. Nothing but the Python path tells them of this project."""
+    """Each worker has three cores and one GPU. Nothing but the Python path tells them of this project."""
     import pyspark
 
     folder, home = tmp_path_factory.mktemp("cluster"), str(Path(pyspark.__file__).parent)
@@ -86,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             given = {"amount": 1, "discoveryScript": script}
             lines = [f"spark.worker.resource.gpu.{key} {value}\n" for key, value in given.items()]
             properties.write_text("".join(lines))
-            command = [spark_class, f"{deploy}.worker.Worker", "--host", "127.0.0.1", "-c", "1", "-m", "1g"]
+            command = [spark_class, f"{deploy}.worker.Worker", "--host", "127.0.0.1", "-c", "3", "-m", "1g"]
             command += ["-d", str(folder / name), "--webui-port", str(free_port())]
             command += ["--properties-file", str(properties), f"spark://127.0.0.1:{port}"]
             workers.append(start(command, folder, name, environment))
@@ -110,6 +110,19 @@ def executors(worker_pid: int) -> list[int]:
     return found
 
 
+def submitted(cluster: Cluster, job: Path, *options: str) -> list[str]:
+    command = [str(ROOT / "scripts" / "submit"), "--master", cluster.master]
+    for key, value in {
+        "spark.executor.memory": "512m",
+        "spark.executor.resource.gpu.amount": "1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "150s",
+        "spark.ui.enabled": "false",
+    }.items():
+        command += ["--conf", f"{key}={value}"]
+    return [*command, str(job), *options]
+
+
 @pytest.mark.cluster
 @pytest.mark.spark
 def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, tmp_path: Path) -> None:
@@ -124,18 +137,8 @@ def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, 
     entries["models"]["other"] = {**entries["models"]["fake"]}
     entries["routes"] = [{"service": "agent_1", "model": "other"}]  # so each wave has a task for each GPU
     registry.write_text(yaml.safe_dump(entries))
-    command = [str(ROOT / "scripts" / "submit"), "--master", cluster.master]
-    for key, value in {
-        "spark.executor.memory": "512m",
-        "spark.executor.resource.gpu.amount": "1",
-        "spark.task.resource.gpu.amount": "1",
-        "spark.scheduler.minRegisteredResourcesRatio": "1",
-        "spark.scheduler.maxRegisteredResourcesWaitingTime": "150s",
-        "spark.ui.enabled": "false",
-    }.items():
-        command += ["--conf", f"{key}={value}"]
-    command += [str(ROOT / "jobs" / "nightly.py")]
-    command += arguments(manifest, tmp_path / "out", registry, "--set=job.wave_audio_h=0.0015")
+    options = arguments(manifest, tmp_path / "out", registry, "--set=job.wave_audio_h=0.0015")
+    command = submitted(cluster, ROOT / "jobs" / "nightly.py", *options)
     with start(command, tmp_path, "submit", cluster.environment) as job:
         wait_for(r"\] [1-9] of 4 recordings", tmp_path / "submit.log", timeout_s=200)
         (executor,) = executors(cluster.workers[0].pid)
@@ -151,6 +154,59 @@ def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, 
     assert run["n_waves"] == 2
     assert dict(run["versions"])["devices"] == ",".join(f"cuda:{gpu}" for gpu in GPUS)
     assert len(list(cluster.folder.glob("[ab]/app-*/*/code.zip"))) >= 2, "executors got the code as a zip"
+
+
+SLEEPY = """
+import sys, time
+from jobs import nightly
+from jobs.night import stages
+
+GPU_RTFX, CPU_FACTOR = 6.0, 4.0
+segment, transcribe = stages.segment, stages.transcribe
+
+def with_work(*given):
+    stage = segment(*given)
+    def run(frames):
+        for frame in stage(frames):
+            time.sleep(CPU_FACTOR / GPU_RTFX * frame["duration_s"][frame["kind"] == "chunk"].sum())
+            yield frame
+    return run
+
+def on_slow_gpus(*given):
+    stage = transcribe(*given)
+    def run(frames):
+        from transcribe.engines.fake import FakeEngine
+        def slow(self, chunks, options):
+            time.sleep(sum(chunk.duration_s for chunk in chunks) / GPU_RTFX)
+            return [self._hypothesis(chunk) for chunk in chunks]
+        FakeEngine.transcribe = slow
+        yield from stage(frames)
+    return run
+
+stages.segment, stages.transcribe = with_work, on_slow_gpus
+sys.exit(nightly.main())
+"""
+"""The job with GPUs that take a sixth of the audio's time, and four times as much work for a core before."""
+
+
+@pytest.mark.acceptance
+@pytest.mark.cluster
+@pytest.mark.spark
+def test_gpus_are_busy_while_cores_prepare_the_next_wave(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for n in range(48):
+        clip("call_agent_1", tmp_path / "in" / f"{n}.ogg")
+    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    registry = write_registry(tmp_path)
+    options = arguments(tmp_path / "in", tmp_path / "out", registry, "--set=job.wave_audio_h=0.01")
+    command = submitted(cluster, tmp_path / "sleepy.py", *options)
+    with start(command, tmp_path, "sleepy", cluster.environment) as job:
+        assert job.wait(280) == 0, (tmp_path / "sleepy.log").read_text()[-5000:]
+    said = (tmp_path / "sleepy.log").read_text()
+    print(said)
+    busy = re.search(r"GPUs +2 busy (\d+)%", said)
+    assert busy and int(busy[1]) > 40, said
+    assert broken_invariants(tmp_path / "out") == []
 
 
 def test_submit_ships_the_code_and_passes_all_else_on(tmp_path: Path) -> None:

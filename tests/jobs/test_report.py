@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -109,3 +110,14 @@ def test_a_plan_alone_is_no_verdict_and_tells_the_speed_of_past_runs(run: Run) -
 def test_a_notebook_shows_the_summary_and_not_the_whole_plan(run: Run) -> None:
     report = Report(run, Plan(done=[str(n) for n in range(1000)]), outcome())
     assert repr(report) == str(report) and len(repr(report)) < 400
+
+
+def test_a_run_on_gpus_says_how_busy_they_were(run: Run) -> None:
+    result = WaveResult(published=["a"], audio_s=3600.0)
+    result.add(WaveResult(gpu_busy_s=Counter({"w1 cuda:3": 50.0})))
+    result.add(WaveResult(gpu_busy_s=Counter({"w1 cuda:3": 40.0, "w2 cuda:5": 70.0})))
+    report = Report(run, Plan({"a": to_do("a", "new")}), outcome(result=result))
+    assert report.gpu_busy_share == {"w1 cuda:3": 0.9, "w2 cuda:5": 0.7}
+    assert "GPUs        2 busy 80% of the time, the least 70% (w2 cuda:5)" in str(report).splitlines()
+    result.gpu_busy_s.clear()
+    assert "GPUs" not in str(report)

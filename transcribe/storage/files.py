@@ -58,10 +58,11 @@ def open_binary(uri: str, s3: S3Options) -> BinaryIO:
 
 
 @contextmanager
-def local_copy(uri: str, version: str, s3: S3Options) -> Iterator[Path]:
+def local_copy(uri: str, s3: S3Options, version: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a whole temporary copy that is removed afterwards.
 
-    Raises ``changed`` if it is not of this version: of an object before, of a local file after its use.
+    Raises ``changed`` if it is not of this version, where one is given: of an object before, of a local file
+    after its use.
     """
     place = canonical(uri)
     if not is_s3(place):
@@ -76,8 +77,8 @@ def local_copy(uri: str, version: str, s3: S3Options) -> Iterator[Path]:
         yield path
 
 
-def _check_version(uri: str, planned: str, found: str) -> None:
-    if found != planned:
+def _check_version(uri: str, planned: str | None, found: str) -> None:
+    if planned is not None and found != planned:
         raise storage_error("changed", uri, f"its bytes are no longer those planned ({planned}, now {found})")
 
 

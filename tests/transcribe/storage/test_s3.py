@@ -151,11 +151,11 @@ def test_a_local_copy_is_whole_and_goes_away(folder: str, s3_server: S3Options) 
     uri, data = f"{folder}/a b.flac", bytes(range(256)) * 50_000
     put_bytes(uri, data, s3_server)
     planned = stat(uri, s3_server).version
-    with local_copy(uri, planned, s3_server) as path:
+    with local_copy(uri, s3_server, planned) as path:
         assert path.suffix == ".flac" and path.read_bytes() == data
     assert not path.parent.exists()
     put_bytes(uri, data[::-1], s3_server)  # of the same size
-    with pytest.raises(StorageError) as caught, local_copy(uri, planned, s3_server):
+    with pytest.raises(StorageError) as caught, local_copy(uri, s3_server, planned):
         pass
     assert caught.value.error == "changed"
 

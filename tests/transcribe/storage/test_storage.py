@@ -92,17 +92,17 @@ def test_reading_and_copying_a_local_file(folder: Path) -> None:
     uri = str(folder / "b.wav")
     with open_binary(uri, LOCAL) as reader:
         assert reader.seek(1) == 1 and reader.read() == b".wav"
-    with local_copy(uri, stat(uri, LOCAL).version, LOCAL) as path:
+    with local_copy(uri, LOCAL, stat(uri, LOCAL).version) as path:
         assert path == folder / "b.wav"
     assert path.exists()
 
 
 def test_a_local_file_that_changes_while_it_is_read_is_not_what_was_planned(folder: Path) -> None:
     path, version = folder / "b.wav", stat(str(folder / "b.wav"), LOCAL).version
-    with pytest.raises(StorageError) as caught, local_copy(str(path), version, LOCAL) as copy:
+    with pytest.raises(StorageError) as caught, local_copy(str(path), LOCAL, version) as copy:
         copy.write_bytes(b"another recording")
     assert caught.value.error == "changed"
-    with pytest.raises(ValueError), local_copy(str(path), version, LOCAL):
+    with pytest.raises(ValueError), local_copy(str(path), LOCAL, version):
         raise ValueError  # what its reader says is what counts
 
 
@@ -114,7 +114,7 @@ def test_every_reader_names_what_is_wrong(
     folder: Path, uri: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    for read in (stat, open_binary, lambda uri, s3: local_copy(uri, "", s3).__enter__()):
+    for read in (stat, open_binary, lambda *given: local_copy(*given).__enter__()):
         with pytest.raises(StorageError) as caught:
             read(uri, LOCAL)
         assert caught.value.error == code
