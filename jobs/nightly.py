@@ -1,7 +1,7 @@
 """The main job: recordings in, one current transcript row a recording out.
 
     spark-submit jobs/nightly.py --conf conf/local.yaml --input PATH --output DIR [--region R] [--date D]
-        [--set key=value …] [--plan] [--redo]
+        [--set key=value …] [--plan] [--redo] [--report-json FILE]
 
 ``run`` is the same for notebooks. The order of things: check every setting, plan (what is new?), probe
 the headers, relabel what has only moved, then wave by wave: transcribe, publish. Whatever is published
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
 from jobs.night.wave import WaveResult
 from jobs.report import Report
-from jobs.spark.errors import SPARK_ERRORS, telling_line
+from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
 from transcribe.errors import ConfigError, PublishError, StorageError
@@ -44,7 +44,7 @@ from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
 from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.registry import Registry
-from transcribe.storage.files import absolute, check_reachable, check_writable
+from transcribe.storage.files import absolute, check_reachable, check_writable, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
@@ -61,15 +61,19 @@ def run(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     plan_only: bool = False,
     redo: bool = False,
+    report_json: str | None = None,
 ) -> Report:
     """Transcribe what is new or no longer current under ``input`` and publish it under ``output``.
 
     ``conf``: YAML file(s), later ones win; then ``overrides``, then ``region`` and ``date``. ``redo``:
-    however much of what is published is done again. ``spark`` None opens a session once the settings are
+    however much of what is published is done again. ``report_json``: a file or object that gets the
+    report, also when the run breaks off. ``spark`` None opens a session once the settings are
     known to be right and there is something to do; it is the caller's to stop. Raises ``ConfigError`` before
     anything is done, ``ModelError`` without weights, ``PublishError`` when the tables cannot be written,
     ``ClusterError`` when Spark gives up; what was published before stays.
     """
+    if plan_only and report_json:
+        raise ConfigError("--report-json", report_json, "belongs to a run: leave out --plan")
     files = [conf] if isinstance(conf, (str, Path)) else list(conf)
     config = configuration.load(files, overrides)
     given = {"region": region, "date": date, "max_redo_share": 1.0 if redo else None}
@@ -88,12 +92,14 @@ def run(
         _check_output(check_writable, tables.root, s3)
     if planned.to_do and spark is None:
         spark = session.open(config)
+    session.check_classic(spark)
     started_at = now()
     this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
-    if planned.to_do:
-        with interruptible(this.spark):
-            read_headers(planned, this)
-    return Report(this, planned, None if plan_only else _carry_out(this, planned))
+    with session.tuned(this.spark) if planned.to_do else nullcontext():
+        if planned.to_do:
+            with this.progress, interruptible(this.spark):
+                read_headers(planned, this)
+        return Report(this, planned, None if plan_only else _carry_out(this, planned, report_json))
 
 
 def _check_apart(input: str, output: str, root: str) -> None:
@@ -119,18 +125,18 @@ def _check_redo(planned: Plan, max_share: float) -> None:
         raise ConfigError("job.max_redo_share", max_share, f"{redo_in_words(planned)}; {remedy}")
 
 
-def _carry_out(run: Run, planned: Plan) -> Outcome:
-    """Do what is planned; the runs table gets its row however it ends."""
+def _carry_out(run: Run, planned: Plan, report_json: str | None) -> Outcome:
+    """Do what is planned; the runs table gets its row, and the file its report, however it ends."""
     run.tables.create()
     outcome = Outcome()
     try:
         _work(run, planned, outcome)
     except BaseException as error:  # Ctrl-C, too
         outcome.broke_off = _in_a_line(error)
-        with suppress(PublishError):
-            _close(run, planned, outcome)
+        with suppress(PublishError, StorageError), unhindered():
+            _close(run, planned, outcome, report_json)
         raise
-    _close(run, planned, outcome)
+    _close(run, planned, outcome, report_json)
     return outcome
 
 
@@ -140,10 +146,12 @@ def _in_a_line(error: BaseException) -> str:
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])[:500]
 
 
-def _close(run: Run, planned: Plan, outcome: Outcome) -> None:
+def _close(run: Run, planned: Plan, outcome: Outcome, report_json: str | None) -> None:
     outcome.ended_at = now()
     report = Report(run, planned, outcome)
     run.tables.record_run(report.row())
+    if report_json:
+        put_bytes(report_json, report.json().encode(errors="replace"), run.s3)
     write_page(report)
 
 
@@ -205,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             overrides=options.set,
             plan_only=options.plan,
             redo=options.redo,
+            report_json=options.report_json,
         )
     )
 
@@ -218,6 +227,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--redo", action="store_true", help="do again however much is published (job.max_redo_share)"
     )
+    parser.add_argument("--report-json", metavar="FILE", help="for alerting: the report, also of a bad run")
     return parser
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
+from html import escape
 from importlib.metadata import version
 from typing import Any, Literal
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.night.describe import N_LISTED, describe, given_up_in_words
 from jobs.night.outcome import Outcome
@@ -17,6 +21,9 @@ from jobs.spark.read import read_table
 from transcribe import __version__
 from transcribe.escape import printable
 from transcribe.types import Failure
+
+N_IN_JSON = 1000
+"""Failures that are named there; all are in their table."""
 
 VERSIONED = ("pyspark", "deltalake", "ctranslate2", "faster-whisper", "pyarrow", "av")
 
@@ -101,6 +108,10 @@ class Report:
         """The table of current transcripts."""
         return self._table("transcripts")
 
+    def published(self) -> DataFrame:
+        """Of those, what this run has published."""
+        return self.transcripts().where(F.col("run_id") == self.run.id)
+
     def failures(self) -> DataFrame:
         return self._table("failures")
 
@@ -144,6 +155,26 @@ class Report:
             "fingerprint": ",".join(sorted(fingerprints))[:1000],
             "versions": sorted(_versions(result.devices).items()),
         }
+
+    def json(self) -> str:
+        """For machines: the columns of the runs table, and what of the run is not in it."""
+        failures = self._outcome.result.failures
+        more = {
+            "exit_code": self.exit_code,
+            "failures_by_error": Counter(failure.error for failure in failures),
+            "failures": [asdict(failure) for failure in failures[:N_IN_JSON]],
+            "gpu_busy_share": self.gpu_busy_share,
+            "versions": _versions(self._outcome.result.devices),
+        }
+        return json.dumps({**self.row(), **more}, ensure_ascii=False, indent=1, default=str) + "\n"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a row a line of the summary."""
+        lines = (line.partition(" ") for line in str(self).splitlines())
+        cells = (
+            f"<tr><th>{escape(name)}</th><td>{escape(text.strip())}</td></tr>" for name, _, text in lines
+        )
+        return f"<table>{''.join(cells)}</table>"
 
     def __str__(self) -> str:
         if self.outcome is None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from jobs.night.progress import note
+from jobs.spark.chatter import to_file
+from jobs.spark.errors import faults_told, unhindered
 from jobs.spark.java import use_java
+from jobs.spark.scratch import Scratch
 from transcribe.config import Config
+from transcribe.errors import ConfigError
 from transcribe.layers import CONF
 
 SETTINGS = {
@@ -24,12 +30,17 @@ SETTINGS = {
     "spark.scheduler.mode": "FAIR",  # of two waves, the GPUs' tasks are not behind the cores'
     "spark.speculation": "false",  # a second copy of an inference task only steals a core
     "spark.executor.memoryOverheadFactor": "0.6",  # models and audio live outside the JVM
+    "spark.io.encryption.enabled": "true",  # audio and texts on the executors' disks
+    "spark.ui.killEnabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "WARN",
 }
 LOGGING = CONF / "log4j2.properties"
-STARTED_ALREADY = frozenset({"PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"})
-"""In the environment where a JVM runs, or none is wanted: after ``spark-submit``, with Spark Connect."""
+SUBMITTED = "PYSPARK_GATEWAY_PORT"
+"""In the environment after ``spark-submit``: a JVM runs, and has settings."""
+
+_scratch: Scratch | None = None
+"""Of the session that was opened last."""
 
 
 def active() -> SparkSession | None:
@@ -41,26 +52,65 @@ def active() -> SparkSession | None:
 
 
 def open(config: Config | None = None) -> SparkSession:
-    """The session of this process with our settings where they can still be set, or a new one.
+    """The session of this process as it is, or a new one with our settings.
 
     ``spark.master`` and ``spark.conf`` of the configuration hold for a new session only; before the
-    master, and before our own settings, goes what ``spark-submit`` was told. Raises ``ConfigError`` where
-    there is no Java that Spark could start.
+    master, and before our own settings, goes what ``spark-submit`` was told. A new session's own log goes to
+    a file, which is named. Raises ``ConfigError`` where there is no Java that Spark could start, and under
+    Spark Connect.
     """
+    global _scratch
+    check_classic()
     config = config or Config()
     found = active()
     if found is not None:
-        for key, value in SETTINGS.items():
-            if key.startswith("spark.sql."):
-                found.conf.set(key, value)
         return found
-    if not STARTED_ALREADY.intersection(os.environ):
+    if SUBMITTED not in os.environ:
         use_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder
-    for key, value in {**_defaults(config), **config.spark.conf}.items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
+    settings = {**_defaults(config), **config.spark.conf}
+    told = settings.get("spark.local.dir") or _submitted("spark.local.dir")
+    bases = os.environ.get("SPARK_LOCAL_DIRS") or told
+    scratch = Scratch(bases.split(",")[0] if bases else None)
+    is_local = _is_local(settings.get("spark.master") or _submitted("spark.master"))
+    with _local_dirs(scratch.folder, settings) if is_local else nullcontext(), faults_told():
+        builder = SparkSession.builder
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        spark = builder.getOrCreate()
+    if LOGGING.exists() and to_file(spark, scratch.log, LOGGING):
+        note(f"Spark {spark.version} on {spark.sparkContext.master}; what it says is in {scratch.log}")
+    _scratch = scratch
+    return spark
+
+
+def check_classic(spark: object = None) -> None:
+    """Raises ``ConfigError`` under Spark Connect, or for a session of it."""
+    if type(spark).__module__.startswith("pyspark.sql.connect") or "SPARK_REMOTE" in os.environ:
+        raise ConfigError(
+            "SPARK_REMOTE",
+            os.environ.get("SPARK_REMOTE"),
+            "Spark Connect (Databricks serverless is that) lacks job groups, accumulators and the RDDs below "
+            "them, which the jobs need: use a classic cluster, or a local master",
+        )
+
+
+@contextmanager
+def tuned(spark: SparkSession) -> Iterator[None]:
+    """Our settings of SQL, for as long as it takes: a session may be somebody else's."""
+    ours = {key: value for key, value in SETTINGS.items() if key.startswith("spark.sql.")}
+    former = {key: spark.conf.get(key, None) for key in ours}
+    for key, value in ours.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        with unhindered():
+            for key, was in former.items():
+                if was is None:
+                    spark.conf.unset(key)
+                else:
+                    spark.conf.set(key, was)
 
 
 @contextmanager
@@ -70,19 +120,51 @@ def stopped_if_opened() -> Iterator[None]:
     try:
         yield
     finally:
-        found = active()
-        if found is not None and not existed:
-            found.stop()
+        with unhindered():
+            found = active()
+            if found is not None and not existed:
+                found.stop()
+        if _scratch and not existed:
+            _scratch.remove()
 
 
 def _defaults(config: Config) -> dict[str, str]:
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # the driver of a spark-submit: its JVM knows the settings
+    if SUBMITTED in os.environ:  # the driver of a spark-submit: its JVM knows the settings
         SparkContext._ensure_initialized()
         submitted = SparkConf()
-        return {key: value for key, value in SETTINGS.items() if not submitted.contains(key)}
-    defaults = dict(SETTINGS)
+        ours = {**SETTINGS, **_web(_submitted("spark.master"))}
+        return {key: value for key, value in ours.items() if not submitted.contains(key)}
+    defaults = {**SETTINGS, **_web(config.spark.master)}
     if config.spark.master:
         defaults["spark.master"] = config.spark.master
     if LOGGING.exists():
         defaults["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={LOGGING.as_uri()}"
     return defaults
+
+
+def _submitted(key: str) -> str | None:
+    return SparkConf().get(key) if SUBMITTED in os.environ else None
+
+
+def _is_local(master: str | None) -> bool:
+    return not master or master.startswith("local")
+
+
+def _web(master: str | None) -> dict[str, str]:
+    """Spark's web UI listens on all interfaces and asks nobody who they are: not for a run on one machine."""
+    return {"spark.ui.enabled": "false"} if _is_local(master) else {}
+
+
+@contextmanager
+def _local_dirs(folder: Path, settings: dict[str, str]) -> Iterator[None]:
+    """Spark on this machine, and its workers' temporary files, keep to the folder; the environment of this
+    process, which wins over Spark's setting, is put back."""
+    settings["spark.local.dir"] = settings["spark.executorEnv.TMPDIR"] = str(folder)
+    former = os.environ.get("SPARK_LOCAL_DIRS")
+    if former:
+        os.environ["SPARK_LOCAL_DIRS"] = str(folder)
+    try:
+        yield
+    finally:
+        if former:
+            os.environ["SPARK_LOCAL_DIRS"] = former

@@ -200,7 +200,11 @@ class JobConfig(_Section):
         description="a run that would do more of the published recordings again, and more than 100 of them,"
         " stops before any work; --redo allows it once, 1 always",
     )
-    progress_s: float = Field(default=30.0, gt=0, description="seconds between progress lines")
+    progress_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds between progress lines; in a night's log twice as long after each",
+    )
     prices: str = Field(
         default="conf/prices.yaml", description="what a core and a GPU cost an hour, for reports"
     )

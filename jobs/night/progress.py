@@ -13,37 +13,69 @@ from transcribe.escape import printable
 
 MAX_CHARACTERS = 600
 """Of one line: a wave's failure may quote Spark."""
+REWRITTEN_EVERY_S = 1.0
+
+_lock = threading.Lock()
+_n_shown = 0
 
 
 def note(text: str) -> None:
     """A line with the time, whatever the text holds."""
-    print(f"[{time.strftime('%H:%M:%S')}] {printable(text, MAX_CHARACTERS)}", file=sys.stderr, flush=True)
+    with _lock:
+        _rewrite("")
+        print(_timed(text), file=sys.stderr, flush=True)
+
+
+def is_rewritable() -> bool:
+    """Is stderr a terminal or a notebook's cell, where the last line can be written over?"""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _show(text: str) -> None:
+    with _lock:
+        _rewrite(_timed(text) if text else "")
+
+
+def _rewrite(line: str) -> None:
+    global _n_shown
+    if line or _n_shown:
+        sys.stderr.write("\r" + line.ljust(_n_shown) + ("" if line else "\r"))
+        sys.stderr.flush()
+    _n_shown = len(line)
+
+
+def _timed(text: str) -> str:
+    return f"[{time.strftime('%H:%M:%S')}] {printable(text, MAX_CHARACTERS)}"
 
 
 class Progress:
-    """Counts of one run, told by the driver's main thread; ``with progress:`` prints them regularly, and
-    what Spark is at."""
+    """Counts of one run, told by the driver's main thread; ``with progress:`` shows them, and what Spark is
+    at: in one line that is rewritten each second, or where that cannot be, in a line after ``first_s`` and
+    whenever twice the time has passed."""
 
-    def __init__(self, spark: SparkSession, steps: Steps, interval_s: float) -> None:
+    def __init__(self, spark: SparkSession, steps: Steps, first_s: float) -> None:
         self.decoded_s = spark.sparkContext.accumulator(0.0)  # chunk seconds, counted by the executors
         self._steps = steps
-        self._interval_s = interval_s
+        self._next_s = self._first_s = first_s
         self._n_planned, self._audio_s = 0, 0.0
         self._n_published = self._n_failed = 0
         self._published_s = 0.0
         self._wave_s = self._wave_chunk_s = self._decoded_before_s = 0.0
         self._started = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> Progress:
         self._started = time.monotonic()
+        self._next_s = self._first_s
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        _show("")
 
     def expect(self, n_planned: int, audio_s: float) -> None:
         """What the run is going to try: recordings, and seconds of audio as far as they are known."""
@@ -60,20 +92,31 @@ class Progress:
         self._n_published += n_published
         self._n_failed += n_failed
         self._published_s += audio_s
-        note(self._line())
 
     def _tick(self) -> None:
-        while not self._stop.wait(self._interval_s):
+        while not self._stop.wait(min(REWRITTEN_EVERY_S, self._first_s)):
+            self._tell(time.monotonic() - self._started)
+
+    def _tell(self, elapsed_s: float) -> None:
+        if is_rewritable():
+            _show(self._line())
+        elif elapsed_s >= self._next_s:
             note(self._line())
+            self._next_s = 2 * elapsed_s
+        else:
+            self._steps.look()
 
     def _line(self) -> str:
         decoded_s = self.decoded_s.value - self._decoded_before_s
         done_s = self._published_s + self._wave_s * min(1.0, decoded_s / max(self._wave_chunk_s, 1e-3))
         elapsed_s = time.monotonic() - self._started
-        parts = [
+        counts = [
             f"{self._n_published + self._n_failed} of {self._n_planned} recordings",
             f"{done_s / 3600:.2f} of {self._audio_s / 3600:.2f} h of audio",
             f"{self._n_failed} failed",
+        ]
+        parts = [
+            *(counts if self._n_planned else []),
             f"RTFx {done_s / elapsed_s:.1f}" if done_s else "",
             f"{elapsed_s:.0f} s",
             self._left(done_s, elapsed_s),

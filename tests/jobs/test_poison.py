@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -300,7 +299,7 @@ def test_killed_and_interrupted_runs_go_on_to_the_table_of_an_undisturbed_one(ru
     for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
         process = start(folder, log)
         try:
-            while not re.search(r"\d:\d\d\] [1-9] of \d recordings", log.read_text()):
+            while not current(folder / "out", "transcripts"):
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.05)
             process.send_signal(how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -121,3 +122,29 @@ def test_a_run_on_gpus_says_how_busy_they_were(run: Run) -> None:
     assert "GPUs        2 busy 80% of the time, the least 70% (w2 cuda:5)" in str(report).splitlines()
     result.gpu_busy_s.clear()
     assert "GPUs" not in str(report)
+
+
+def test_machines_get_what_people_get(run: Run) -> None:
+    bad = [failure("b", "no\naudio"), failure("c")]
+    plan = Plan({id_: to_do(id_, "new") for id_ in "abc"})
+    told = json.loads(Report(run, plan, outcome(result=WaveResult(published=["a"], failures=bad))).json())
+    assert (told["verdict"], told["exit_code"], told["n_failed"]) == ("bad", 1, 2)
+    assert told["failures_by_error"] == {"not_audio": 2}
+    assert [one["recording_id"] for one in told["failures"]] == ["b", "c"]
+    assert told["started_at"].startswith("2026-01-31") and told["versions"]["pyspark"]
+
+
+def test_a_notebook_shows_a_table_and_runs_nothing_in_it(run: Run) -> None:
+    plan = Plan({"<b>": to_do("<b>", "new")})
+    report = Report(run, plan, outcome(result=WaveResult(failures=[failure("<b>")])))
+    shown = report._repr_html_()
+    assert shown.count("<tr>") == len(str(report).splitlines())
+    assert "<th>planned</th><td>1 = 0 published + 1 failed" in shown
+    assert "<b>" not in shown and "&lt;b&gt;" in shown
+
+
+def test_a_bad_night_says_why_first_and_not_much_more(run: Run) -> None:
+    many = [failure(f"r{n}") for n in range(500)]
+    plan = Plan({one.recording_id: to_do(one.recording_id, "new") for one in many})
+    lines = str(Report(run, plan, outcome(result=WaveResult(failures=many)))).splitlines()
+    assert "bad (100.0% failed" in lines[0] and len(lines) <= 30
