@@ -13,6 +13,8 @@ from pyspark.sql import SparkSession
 def to_file(spark: SparkSession, log: Path, settings: Path) -> bool:
     """From now on, for this JVM: its stderr, and its log with these log4j settings. False if it won't."""
     log.touch(mode=0o600)
+    server: Any = spark.sparkContext._accumulatorServer
+    server.handle_error = lambda *_: None  # it prints a traceback when the JVM dies, which others tell
     jvm: Any = spark.sparkContext._jvm
     with suppress(Py4JError, TypeError):  # a platform's JVM without log4j
         stream = jvm.java.io.PrintStream(jvm.java.io.FileOutputStream(str(log), True), True)
