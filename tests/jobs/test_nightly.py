@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -208,15 +209,12 @@ def test_the_transcript_is_that_of_the_library_alone(night: Night) -> None:
     assert without_spark(rows, config) == rows
 
 
-def test_waves_and_tasks_do_not_show_in_the_result(
-    night: Night, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_waves_and_tasks_do_not_show_in_the_result(night: Night, spark: SparkSession, tmp_path: Path) -> None:
     small = settings(night.registry, job__task_audio_s=2.0, job__wave_audio_h=0.002)
     report = nightly.run(spark, input=str(night.manifest), output=str(tmp_path), region="eu", overrides=small)
     assert report.outcome and report.outcome.n_waves == 2
     assert content(tmp_path) == content(night.output)
-    (last,) = [line for line in capsys.readouterr().err.splitlines() if "10 of 10 recordings" in line]
-    assert "0.01 of 0.01 h of audio, 6 failed, RTFx" in last
+    assert "10 of 10 recordings, 0.01 of 0.01 h of audio, 6 failed, RTFx" in report.run.progress._line()
 
 
 def test_the_plan_is_printed_and_nothing_is_done(
@@ -289,7 +287,9 @@ def test_too_many_failures_end_with_1(
 ) -> None:
     broken = night.manifest.parent / "zero.wav"
     options = arguments(broken, tmp_path, night.registry, "--set=job.max_failed_share=0.4")
-    assert nightly.main(options) == 1
+    assert nightly.main([*options, f"--report-json={tmp_path}/report.json"]) == 1
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert (told["verdict"], told["failures_by_error"]) == ("bad", {"empty_file": 1})
     said = capsys.readouterr().out
     assert "bad (100.0% failed, job.max_failed_share is 40.0%)" in said
     (run,) = runs(tmp_path)
