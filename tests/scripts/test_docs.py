@@ -144,7 +144,7 @@ def test_every_documented_option_exists_and_every_option_is_documented():
     documented = {
         option
         for line in re.findall(r"^\| (`--.*?) \|", section("jobs/README.md", "Every night"), re.M)
-        for option in re.findall("--[a-z]+", line)
+        for option in re.findall("--[a-z-]+", line)
     }
     options = {option for action in nightly.parser()._actions for option in action.option_strings}
     assert documented == options - {"-h", "--help"}
