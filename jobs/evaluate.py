@@ -54,16 +54,16 @@ def run(
 
 
 def _run(spark: SparkSession | None, asked: Asked) -> Evaluation:
-    def transcribe(manifest: Path, config: Config, folder: str) -> tuple[Answers, Measured]:
+    def transcribe(manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
         return by_spark(spark or session.open(config), manifest, config, folder)
 
     return evaluate(asked, transcribe)
 
 
-def by_spark(spark: SparkSession, manifest: Path, config: Config, folder: str) -> tuple[Answers, Measured]:
+def by_spark(spark: SparkSession, manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
     """A manifest's recordings as a night into ``folder``."""
     settings = config.model_dump(mode="json", exclude={"spark"})  # the session is there already
-    report = nightly.run(spark, input=str(manifest), output=folder, overrides=settings)
+    report = nightly.run(spark, input=manifest, output=folder, overrides=settings)
     tables = report.run.tables
     answers: Answers = {}
     for row in tables.transcripts.rows(TRANSCRIPTS.names).to_pylist():

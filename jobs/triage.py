@@ -68,8 +68,8 @@ def run(
         local = replace(recording, uri=str(path))
         found = replace(triage(local, path, config, models, text), recording=recording)
     Path(page).write_text(triage_page(found), encoding="utf-8", errors="replace")
-    added = add_regression(add_to, _reference(found)) if add_to else ""
-    return Report(found, page, str(added))
+    added = add_regression(add_to, _reference(found), s3) if add_to else ""
+    return Report(found, page, added)
 
 
 def _recording(recording_id: str, output: str, s3: S3Options) -> Recording:

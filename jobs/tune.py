@@ -74,7 +74,7 @@ def run(
     config, folder = config or Config(), Path(output)
     wanted = candidates(space, config, n_candidates, seed)
 
-    def on_cluster(manifest: Path, settings: Config, place: str) -> tuple[Answers, Measured]:
+    def on_cluster(manifest: str, settings: Config, place: str) -> tuple[Answers, Measured]:
         return by_spark(session.open(settings), manifest, settings, place)
 
     measure = on_cluster if on_spark else by_library

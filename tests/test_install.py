@@ -18,7 +18,7 @@ from transcribe.models.registry import Registry
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_wheel_holds_all_of_conf(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheel_holds_all_of_conf_and_the_pages_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
     fake = SimpleNamespace(setup=lambda **given: told.update(given), find_packages=lambda include: [])
     monkeypatch.setitem(sys.modules, "setuptools", fake)
@@ -27,6 +27,9 @@ def test_the_wheel_holds_all_of_conf(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ROOT / told["package_dir"][package]
     packed = {path for pattern in told["package_data"][package] for path in folder.glob(pattern)}
     assert packed == {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"}
+    pages = ROOT / "transcribe" / "pages"
+    templates = {path for pattern in told["package_data"]["transcribe.pages"] for path in pages.glob(pattern)}
+    assert templates == {path for path in pages.iterdir() if path.is_file() and path.suffix != ".py"}
 
 
 def test_an_installed_package_finds_its_settings_in_itself(

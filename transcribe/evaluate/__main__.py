@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError, TranscribeError
@@ -53,7 +52,7 @@ def asked_of(options: argparse.Namespace) -> Asked:
     )
 
 
-def by_library(manifest: Path, config: Config, _: str) -> tuple[Answers, Measured]:
+def by_library(manifest: str, config: Config, _: str) -> tuple[Answers, Measured]:
     return run_library(manifest, config, S3Options(config.storage.s3_endpoint_url, config.storage.s3_region))
 
 

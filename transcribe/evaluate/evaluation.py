@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transcribe.config import Config
-from transcribe.errors import ConfigError
+from transcribe.errors import ConfigError, StorageError
 from transcribe.evaluate import reference as references_of
 from transcribe.evaluate.gate import Gate, gate
 from transcribe.evaluate.normalise import normaliser
@@ -21,14 +21,14 @@ from transcribe.evaluate.results import Results
 from transcribe.evaluate.score import as_columns, score
 from transcribe.evaluate.summary import as_text, summary
 from transcribe.evaluate.systems import Answers, Measured, System, config_of, write_manifest
-from transcribe.storage.files import put_bytes
-from transcribe.storage.s3 import S3Options, is_s3
+from transcribe.storage.files import absolute, put_bytes, stat
+from transcribe.storage.s3 import S3Options
 from transcribe.types import Transcript
 
 REGRESSIONS = "regressions.jsonl"
 """Below the evaluations' folder: references that every evaluation includes; triage adds to it."""
 
-Run = Callable[[Path, Config, str], tuple[Answers, Measured]]
+Run = Callable[[str, Config, str], tuple[Answers, Measured]]
 """(manifest, settings, folder for what is in the way) → answers and what they took."""
 
 
@@ -78,18 +78,16 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     s3 = S3Options(first.storage.s3_endpoint_url, first.storage.s3_region)
     prices = Prices.load(first.job.prices)
     results = Results(asked.output, s3)
-    if is_s3(results.root):
-        raise ConfigError("--output", asked.output, "evaluations lie in a local folder")
     baseline = results.run(asked.baseline)[0] if asked.baseline else []
-    references = all_references(asked.references, results.root)
+    references = all_references(asked.references, results.root, s3)
     started_at = datetime.now(timezone.utc)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    folder = Path(results.root) / "runs" / run_id
-    manifest = write_manifest(references, folder / "manifest.jsonl", asked.identify)
+    folder = f"{results.root}/runs/{run_id}"
+    manifest = write_manifest(references, f"{folder}/manifest.jsonl", s3, asked.identify)
     rows: list[dict[str, Any]] = []
     measured: list[dict[str, Any]] = []
     for number, (system, config) in enumerate(configs.items()):
-        answers, took = run(manifest, config, str(folder / f"system-{number}"))
+        answers, took = run(manifest, config, f"{folder}/system-{number}")
         head = {"run_id": run_id, "created_at": started_at, "system": system.name}
         for one in references:
             answer = answers[one.id]
@@ -113,35 +111,42 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
         if baseline
         else []
     )
-    uri = str(folder / "summary.json")
+    uri = f"{folder}/summary.json"
     told = {"run_id": run_id, "systems": found, "gates": [_gate_row(one) for one in gates]}
     put_bytes(uri, json.dumps(told, ensure_ascii=False, indent=1).encode(), s3)
     return Evaluation(run_id, uri, found, gates)
 
 
-def all_references(source: str, root: str) -> list[Reference]:
+def all_references(source: str, root: str, s3: S3Options) -> list[Reference]:
     """Those asked for, and the regression set below ``root``; of one id that both have, the latter's.
 
     Raises ConfigError for two recordings of one id.
     """
-    asked = references_of.load(source)
+    asked = references_of.load(source, s3)
     ids = [one.id for one in asked]
     if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
         raise ConfigError("references", source, f"each needs an id of its own: {', '.join(twice[:5])}")
-    regressions = Path(root) / REGRESSIONS
-    always = references_of.load(regressions) if regressions.exists() else []
-    return list({one.id: one for one in [*asked, *always]}.values())
+    return list({one.id: one for one in [*asked, *_regressions(root, s3)]}.values())
 
 
-def add_regression(root: str, reference: Reference) -> Path:
+def add_regression(root: str, reference: Reference, s3: S3Options) -> str:
     """Adds a reference to the regression set below ``root``, in the place of one with its id."""
-    path = Path(root) / REGRESSIONS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = references_of.load(path) if path.exists() else []
-    kept = [one for one in held if one.id != reference.id]
+    uri = f"{absolute(root).rstrip('/')}/{REGRESSIONS}"
+    kept = [one for one in _regressions(root, s3) if one.id != reference.id]
     lines = [json.dumps(references_of.as_row(one), ensure_ascii=False) for one in [*kept, reference]]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    put_bytes(uri, "".join(f"{line}\n" for line in lines).encode(), s3)
+    return uri
+
+
+def _regressions(root: str, s3: S3Options) -> list[Reference]:
+    uri = f"{absolute(root).rstrip('/')}/{REGRESSIONS}"
+    try:
+        stat(uri, s3)
+    except StorageError as error:
+        if error.error == "not_found":
+            return []
+        raise
+    return references_of.load(uri, s3)
 
 
 def _known(one: Reference, duration_s: float | None) -> dict[str, Any]:

@@ -11,16 +11,18 @@ In CSV the lists are JSON. Other columns are not used.
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transcribe.errors import ManifestError, PlanError
+from transcribe.errors import ManifestError, PlanError, StorageError
 from transcribe.evaluate.timing import TimedText
 from transcribe.inputs.formats import UNREADABLE, is_manifest, lines_of
 from transcribe.storage.addresses import canonical
-from transcribe.storage.s3 import is_s3
+from transcribe.storage.files import open_binary
+from transcribe.storage.s3 import S3Options, is_s3
 
 NO_LANGUAGE = frozenset({"silence", "noise", "corrupt"})
 """Kinds whose ``language`` is only a placeholder."""
@@ -75,24 +77,26 @@ class Reference:
         return self.kind == "silence" or (self.kind == "noise" and "no speech" in self.notes.lower())
 
 
-def load(manifest: Path | str) -> list[Reference]:
+def load(manifest: Path | str, s3: S3Options = S3Options()) -> list[Reference]:  # noqa: B008  it is frozen
     """References in the manifest's order. Raises ManifestError naming the row that cannot be used."""
-    manifest = Path(manifest)
-    if not is_manifest(str(manifest)) or ".parquet" in manifest.name:
-        raise ManifestError("references", str(manifest), "write it as .jsonl, .json or .csv")
+    place = str(manifest)
+    folder, _, name = place.rpartition("/")
+    if not is_manifest(name) or ".parquet" in name:
+        raise ManifestError("references", place, "write it as .jsonl, .json or .csv")
     try:
-        _, lines = lines_of(manifest.read_bytes(), manifest.name)
-    except UNREADABLE as error:
-        raise ManifestError("references", str(manifest), f"cannot be read: {error}") from error
+        with open_binary(place, s3) as file:
+            _, lines = lines_of(file.read(), name)
+    except (*UNREADABLE, StorageError) as error:
+        raise ManifestError("references", place, f"cannot be read: {error}") from error
     references = []
     for number, line in enumerate(lines, start=1):
         try:
             if isinstance(line, PlanError):
                 raise line
-            references.append(_reference(line, manifest.parent))
+            references.append(_reference(line, folder or ("/" if place.startswith("/") else ".")))
         except (ValueError, TypeError, KeyError, PlanError) as error:
             message = f"row {number} is no reference: {error!r}"
-            raise ManifestError("references", str(manifest), message) from error
+            raise ManifestError("references", place, message) from error
     return references
 
 
@@ -112,11 +116,12 @@ def as_row(reference: Reference) -> dict[str, Any]:
 _COPIED = ("language", "kind", "region", "service", "channels", "word_times_source", "duration_s", "notes")
 
 
-def _reference(row: Mapping[str, Any], folder: Path) -> Reference:
+def _reference(row: Mapping[str, Any], folder: str) -> Reference:
     given = canonical(str(row.get("uri") or row.get("audio_filepath") or row["file"]))
+    given = given if is_s3(given) else posixpath.join(folder, given)
     duration_s = row.get("duration_s")
     return Reference(
-        path=Path(given.removeprefix("s3://")) if is_s3(given) else folder / given,
+        path=Path(given.removeprefix("s3://")),
         uri=given if is_s3(given) else "",
         language=str(row["language"]),
         kind=_text(row, "kind") or "",

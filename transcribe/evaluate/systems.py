@@ -16,6 +16,7 @@ from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import Reference
 from transcribe.inputs.read import read
 from transcribe.models.registry import Registry
+from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Failure, Transcript
 
@@ -61,8 +62,8 @@ class Measured:
     place: str
 
 
-def write_manifest(references: Sequence[Reference], path: Path, identify: bool) -> Path:
-    """What the references ask to be transcribed. ``identify``: without language hints."""
+def write_manifest(references: Sequence[Reference], uri: str, s3: S3Options, identify: bool) -> str:
+    """What the references ask to be transcribed, at ``uri``. ``identify``: without language hints."""
     rows: list[Mapping[str, str | None]] = [
         {
             "uri": reference.uri or str(reference.path.resolve()),
@@ -74,14 +75,13 @@ def write_manifest(references: Sequence[Reference], path: Path, identify: bool) 
         }
         for reference in references
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    put_bytes(uri, "".join(json.dumps(row) + "\n" for row in rows).encode(), s3)
+    return uri
 
 
-def run_library(manifest: Path, config: Config, s3: S3Options) -> tuple[Answers, Measured]:
+def run_library(manifest: str, config: Config, s3: S3Options) -> tuple[Answers, Measured]:
     """All recordings of a manifest through ``pipeline.transcribe``, in this process."""
-    inputs = read(str(manifest), config, s3)
+    inputs = read(manifest, config, s3)
     answers: Answers = {id_: one.failure for id_, one in inputs.unplannable.items()}
     last = pipeline.Progress()
 

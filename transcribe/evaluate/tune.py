@@ -23,6 +23,7 @@ from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.score import score
 from transcribe.evaluate.significance import paired
 from transcribe.evaluate.systems import Answers, Measured, write_manifest
+from transcribe.storage.s3 import S3Options
 
 SPACE: dict[str, tuple[Any, ...]] = {
     "decode.beam_size": (1, 2, 3, 5),
@@ -40,7 +41,7 @@ KEEP = 3
 MIN_REFERENCES = 8
 
 Settings = Mapping[str, Any]
-Run = Callable[[Path, Config, str], tuple[Answers, Measured]]
+Run = Callable[[str, Config, str], tuple[Answers, Measured]]
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ class Tuner:
 
     def _measure(self, settings: Settings, n_references: int) -> None:
         some = self._references[:n_references]
-        manifest = write_manifest(some, self._folder / f"manifest-{n_references}.jsonl", identify=False)
+        place = str(self._folder / f"manifest-{n_references}.jsonl")
+        manifest = write_manifest(some, place, S3Options(), identify=False)
         answers, took = self._run(
             manifest, applied(self._base, settings), str(self._folder / "runs" / str(len(self.trials)))
         )

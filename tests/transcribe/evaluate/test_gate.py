@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from evaluation_fixtures import failed, transcript
-from nightly_fixtures import write_registry
+from nightly_fixtures import clip, settings, write_registry
+from tables_fixtures import LOCAL
 
 from transcribe.config import Config
 from transcribe.errors import ConfigError
+from transcribe.evaluate.__main__ import by_library
 from transcribe.evaluate.evaluation import Asked, Evaluation, add_regression, all_references, evaluate
 from transcribe.evaluate.gate import gate
 from transcribe.evaluate.prices import Prices
@@ -21,6 +24,7 @@ from transcribe.evaluate.reference import Reference, as_row, load
 from transcribe.evaluate.results import Results
 from transcribe.evaluate.significance import interval, paired
 from transcribe.evaluate.systems import Answers, Measured, System
+from transcribe.storage.files import put_bytes, stat
 from transcribe.storage.s3 import S3Options
 
 WORDS = [
@@ -104,12 +108,12 @@ def run(tmp_path: Path, references: Path, n_wrong: int, hum: str = "", **asked: 
     """Of a system that drops the first word of so many recordings."""
     known = load(references)
 
-    def answer(manifest: Path, config: Config, folder: str) -> tuple[Answers, Measured]:
+    def answer(manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
         answers: Answers = {"bad.wav": failed("bad.wav"), "hum.wav": transcript("hum.wav", hum)}
         for number, one in enumerate(known[:N]):
             words = (one.text or "").split()[number < n_wrong :]
             answers[one.id] = transcript(one.id, " ".join(words), language=one.language)
-        for line in manifest.read_text().splitlines():
+        for line in Path(manifest).read_text().splitlines():
             id_ = json.loads(line)["recording_id"]
             answers.setdefault(id_, transcript(id_, "something else"))
         return answers, Measured(3600.0, 360.0, 720.0, 0.0, 1.0, "library")
@@ -127,7 +131,7 @@ def test_an_evaluation_is_rows_figures_and_a_verdict(tmp_path: Path, references:
     assert first.exit_code == 0 and "RTFx 10.0" in str(first)
     worse = run(tmp_path, references, 40, hum="thanks for watching", baseline="latest")
     assert worse.exit_code == 1 and "over all: worse" in str(worse) and "3 words where nobody" in str(worse)
-    rows, measured = Results(str(tmp_path / "out"), S3Options()).run("latest")
+    rows, measured = Results(str(tmp_path / "out"), LOCAL).run("latest")
     assert len(rows) == N + 2 and {one["system"] for one in rows} == {"fake:decode.beam_size=1"}
     assert measured[0]["cost"] == pytest.approx(720 * Prices.load("conf/prices.yaml").core_h / 3600)
     figures = json.loads(Path(worse.uri).read_text())["systems"]["fake:decode.beam_size=1"]["groups"]
@@ -143,10 +147,10 @@ def test_an_evaluation_is_rows_figures_and_a_verdict(tmp_path: Path, references:
 
 def test_the_regression_set_is_always_included(tmp_path: Path, references: Path) -> None:
     one = Reference(tmp_path / "call.wav", "en", "telephone", "hello", word_times=((0.0, 1.0, "hello"),))
-    assert load(add_regression(str(tmp_path / "out"), one)) == [
+    assert load(add_regression(str(tmp_path / "out"), one, LOCAL)) == [
         Reference(**{**vars(one), "recording_id": "call.wav"})
     ]
-    add_regression(str(tmp_path / "out"), Reference(**{**vars(one), "text": "hello there"}))
+    add_regression(str(tmp_path / "out"), Reference(**{**vars(one), "text": "hello there"}), LOCAL)
     figures = run(tmp_path, references, 0).summary["fake:decode.beam_size=1"]["groups"]
     assert figures["over all"]["n_scored"] == N + 1 and figures["over all"]["substitutions"] == 2
     assert as_row(one)["uri"] == str(tmp_path / "call.wav")
@@ -162,10 +166,27 @@ def test_what_is_not_there_is_named_before_any_work(tmp_path: Path, references: 
         System.parse("base:beam")
     (tmp_path / "twice.jsonl").write_text('{"file": "a.wav", "language": "en"}\n' * 2)
     with pytest.raises(ConfigError, match=r"an id of its own: a\.wav"):
-        all_references(str(tmp_path / "twice.jsonl"), str(tmp_path))
+        all_references(str(tmp_path / "twice.jsonl"), str(tmp_path), LOCAL)
 
 
 def test_prices_are_checked(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text("currency: EUR\ncore_h: cheap\n")
     with pytest.raises(ConfigError, match=r"job\.prices"):
         Prices.load(tmp_path / "prices.yaml")
+
+
+@pytest.mark.s3
+def test_all_of_it_may_lie_on_s3(tmp_path: Path, s3_server: S3Options) -> None:
+    base = "s3://rec/evaluated"
+    put_bytes(f"{base}/greeting.ogg", clip("call_agent_1", tmp_path / "a.ogg").read_bytes(), s3_server)
+    line = b'{"file": "greeting.ogg", "language": "en", "reference_text": "hello"}'
+    put_bytes(f"{base}/references.jsonl", line, s3_server)
+    (one,) = load(f"{base}/references.jsonl", s3_server)
+    assert add_regression(base, replace(one, text="hello there"), s3_server) == f"{base}/regressions.jsonl"
+    told = [f"{key}={value}" for key, value in settings(write_registry(tmp_path)).items()]
+    told += [f"storage.s3_endpoint_url={s3_server.endpoint}", f"storage.s3_region={s3_server.region}"]
+    asked = Asked(f"{base}/references.jsonl", base, [System.parse("fake")], overrides=told)
+    found = evaluate(asked, by_library)
+    figures = found.summary["fake"]["groups"]["over all"]
+    assert (figures["n_scored"], figures["n_words"]) == (1, 2), "the regression set's text counts"
+    assert stat(found.uri, s3_server).uri == f"{base}/runs/{found.run_id}/summary.json"

@@ -69,8 +69,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, float]]:
     """What is run: (references, beam, threshold). A beam below 5 and a threshold above 0.5 lose words."""
     done: list[tuple[int, int, float]] = []
 
-    def run(manifest: Path, config: Config, folder: str) -> tuple[Answers, Measured]:
-        ids = [json.loads(line)["recording_id"] for line in manifest.read_text().splitlines()]
+    def run(manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
+        ids = [json.loads(line)["recording_id"] for line in Path(manifest).read_text().splitlines()]
         beam, threshold = config.decode.beam_size, config.vad.threshold
         done.append((len(ids), beam, threshold))
         n_lost = (beam < 5) + 2 * (threshold > 0.5)
