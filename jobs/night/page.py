@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from jobs.night.progress import note
-from transcribe.errors import PublishError, StorageError
+from transcribe.errors import StorageError
 from transcribe.escape import printable
 from transcribe.evaluate.night import content, drift
 from transcribe.evaluate.prices import Prices
@@ -38,8 +38,8 @@ def write_page(report: Report) -> str | None:
         page = render_page(data)
         for suffix, text in (("json", json.dumps(data, ensure_ascii=False, indent=1)), ("html", page)):
             put_bytes(f"{folder}/{report.run_id}.{suffix}", text.encode(errors="replace"), report.run.s3)
-    except (StorageError, PublishError) as error:
-        note(f"the report's page is not written: {error}")
+    except Exception as error:  # also a Spark that is dead: the run's own end must not be lost over it
+        note(f"the report's page is not written: {type(error).__name__}: {error}")
         return None
     uri = f"{folder}/{report.run_id}.html"
     note(f"report: {uri}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_what_keeps_the_page_from_being_written_keeps_nothing_else(
     (tmp_path / "out" / "reports").write_text("a file")
     assert write_page(report(tmp_path)) is None
     assert "page is not written" in capsys.readouterr().err
+
+
+def test_a_run_that_has_lost_its_spark_ends_without_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = report(tmp_path)
+    assert dead.outcome is not None
+    dead.outcome.result.transcribe_task_s = 1.0
+    lost = replace(dead, run=replace(dead.run, given_spark=object()))  # type: ignore[arg-type]
+    assert write_page(lost) is None and "AttributeError" in capsys.readouterr().err
 
 
 @pytest.mark.browser
