@@ -132,6 +132,7 @@ class Tuner:
             [base.model_dump(mode="json"), [r.id for r in self._references]], sort_keys=True
         )
         self.trials: list[Trial] = self._read()
+        self._is_warm = False
 
     def sweep(self, wanted: Sequence[Settings], budget_s: float) -> bool:
         """Halve until all references are used; False if the budget ended before."""
@@ -141,6 +142,7 @@ class Tuner:
                 if self._find(settings, n_references) is None:
                     if time.monotonic() >= deadline_s:
                         return False
+                    self._warm_up()
                     self._measure(settings, n_references)
             tried = [trial for one in wanted if (trial := self._find(one, n_references))]
             wanted = survivors(tried, max(1, len(wanted) // KEEP))
@@ -160,6 +162,14 @@ class Tuner:
     def _find(self, settings: Settings, n_references: int) -> Trial | None:
         same = (t for t in self.trials if t.n_references == n_references and t.settings == dict(settings))
         return next(same, None)
+
+    def _warm_up(self) -> None:
+        """Once: what a process does only at first is no setting's cost."""
+        if not self._is_warm:
+            self._is_warm = True
+            place = str(self._folder / "manifest-1.jsonl")
+            manifest = write_manifest(self._references[:1], place, S3Options(), identify=False)
+            self._run(manifest, self._base, str(self._folder / "runs" / f"warm-up-{len(self.trials)}"))
 
     def _measure(self, settings: Settings, n_references: int) -> None:
         some = self._references[:n_references]

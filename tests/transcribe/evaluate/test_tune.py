@@ -72,7 +72,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, float]]:
     def run(manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
         ids = [json.loads(line)["recording_id"] for line in Path(manifest).read_text().splitlines()]
         beam, threshold = config.decode.beam_size, config.vad.threshold
-        done.append((len(ids), beam, threshold))
+        if len(ids) > 1:  # else to warm up
+            done.append((len(ids), beam, threshold))
         n_lost = (beam < 5) + 2 * (threshold > 0.5)
         text = " ".join("abcdefgh"[n_lost:])
         return {id_: transcript(id_, text) for id_ in ids}, Measured(
