@@ -23,6 +23,10 @@ class Grid:
     frame_s: float = 0.02  # seconds of audio an encoder frame stands for
     lead_s: float = 0.04  # attention moves on to a word this much before it is heard
 
+    def told(self, frame_s: float | None, lead_s: float | None) -> Grid:
+        """The same, but for what is not None."""
+        return Grid(self.frame_s if frame_s is None else frame_s, self.lead_s if lead_s is None else lead_s)
+
 
 WHISPER = Grid()
 """Its lead was measured on recordings with gold times of five kinds (manual, forced alignment, another

@@ -25,7 +25,7 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
-from transcribe.alignment.words import word_times
+from transcribe.alignment.words import WHISPER, word_times
 from transcribe.config import Config
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.batching import Batch, batches, run_batches
@@ -33,6 +33,7 @@ from transcribe.engines.cpu import keep_freed_memory
 from transcribe.engines.whisper_features import ENCODED_PER_S, FRAMES_PER_S, WINDOW_S, context_s, features
 from transcribe.engines.whisper_tokens import WhisperTokens, prompt, suppressed, text
 from transcribe.errors import ModelError
+from transcribe.models.traits import Traits
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 MAX_LENGTH = 448
@@ -43,19 +44,21 @@ FEED_GPU = 2
 """Threads for one GPU: while it works on a batch, the features of the next are made."""
 
 
-def load(model_dir: Path, config: Config, device: Device) -> CTranslate2Engine:
+def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> CTranslate2Engine:
     """See ``engines.names``."""
-    return CTranslate2Engine(model_dir, config, device)
+    return CTranslate2Engine(model_dir, config, device, traits)
 
 
 class CTranslate2Engine:
     """One Whisper model in CTranslate2 format: an ``Engine`` and a ``LanguageIdentifier``."""
 
-    def __init__(self, model_dir: Path, config: Config, device: Device) -> None:
+    def __init__(self, model_dir: Path, config: Config, device: Device, traits: Traits) -> None:
         """Raises ``ModelError`` when the weights cannot be loaded on the device."""
         started = time.perf_counter()
         self._batch_s = config.decode.batch_s
         self._context = config.engines.ctranslate2
+        self._grid = WHISPER.told(None, traits.lead_s)
+        self._max_tokens_per_s = traits.max_tokens_per_s or MAX_TOKENS_PER_S
         on_cpu = device.kind == "cpu"
         self.one_by_one = on_cpu  # encode and align the chunks of a batch one at a time; decode them together
         self._n_replicas = device.threads if on_cpu else 1  # batches decoded at a time, on the same weights
@@ -144,13 +147,14 @@ class CTranslate2Engine:
         self, batch: Sequence[ChunkAudio], parts: list[Any], options: DecodeOptions
     ) -> list[Hypothesis]:
         of_chunk = [self._tokens.of(chunk.language) for chunk in batch]
+        length_s = parts[0].shape[1] / ENCODED_PER_S
         results = self._model.generate(
             _together(parts),
             [prompt(tokenizer) for tokenizer in of_chunk],
             beam_size=options.beam_size,
             num_hypotheses=options.n_best,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
-            max_length=min(MAX_LENGTH, 20 + math.ceil(MAX_TOKENS_PER_S * parts[0].shape[1] / ENCODED_PER_S)),
+            max_length=min(MAX_LENGTH, 20 + math.ceil(self._max_tokens_per_s * length_s)),
             suppress_tokens=suppressed(of_chunk[0]),
             return_scores=True,
             return_no_speech_prob=True,
@@ -174,7 +178,14 @@ class CTranslate2Engine:
             texts, groups = self._tokens.of(chunk.language).split_to_word_tokens(tokens_)
             n_tokens = [len(group) for group in groups]
             words.append(
-                word_times(texts, n_tokens, result.alignments, result.text_token_probs, chunk.duration_s)
+                word_times(
+                    texts,
+                    n_tokens,
+                    result.alignments,
+                    result.text_token_probs,
+                    chunk.duration_s,
+                    self._grid,
+                )
             )
         return words
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from transcribe.config import Config
 from transcribe.engines.base import Device, EngineStats
+from transcribe.models.traits import Traits
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 WORD_S = 0.5
 STRIDE, MODULUS = 7919, 10_007
 
 
-def load(model_dir: Path, config: Config, device: Device) -> FakeEngine:
+def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> FakeEngine:
     """See ``engines.ENGINES``."""
     return FakeEngine(str(device))
 

@@ -26,7 +26,7 @@ def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
         remedy = f": pip install 'spark-transcribe[{kind.extra}]'" if kind.extra else ""
         raise ModelError(f"the engine {entry.engine} is not installed ({error}){remedy}") from error
     model_dir = fetch(entry) if entry.files else Path()
-    engine: Engine = module.load(model_dir, entry.applied_to(config), device)
+    engine: Engine = module.load(model_dir, entry.applied_to(config), device, entry.traits)
     return engine
 
 

@@ -23,6 +23,8 @@ from transcribe.engines.cpu import has_bfloat16, keep_freed_memory
 from transcribe.engines.seq2seq_transformers import TransformersModel
 from transcribe.engines.seq2seq_whisper import WhisperModel
 from transcribe.errors import ConfigError, ModelError
+from transcribe.models.moonshine import is_moonshine
+from transcribe.models.traits import Traits
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
 
 log = logging.getLogger(__name__)
@@ -48,15 +50,15 @@ class Model(Protocol):
         ...
 
 
-def load(model_dir: Path, config: Config, device: Device) -> Seq2SeqEngine:
+def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> Seq2SeqEngine:
     """See ``engines.names``."""
-    return Seq2SeqEngine(model_dir, config, device)
+    return Seq2SeqEngine(model_dir, config, device, traits)
 
 
 class Seq2SeqEngine:
     """Implements ``engines.base.Engine`` and ``LanguageIdentifier``."""
 
-    def __init__(self, model_dir: Path, config: Config, device: Device) -> None:
+    def __init__(self, model_dir: Path, config: Config, device: Device, traits: Traits) -> None:
         """Raises ``ModelError`` when the weights cannot be loaded on the device."""
         started = time.perf_counter()
         on_cpu = device.kind == "cpu"
@@ -65,7 +67,7 @@ class Seq2SeqEngine:
         dtype = number_format(config.decode.compute_type, device.kind)
         log.info("%s on %s in %s", model_dir.name, device, str(dtype).removeprefix("torch."))
         try:
-            self._model = _model(model_dir, config, device, dtype)
+            self._model = _model(model_dir, config, device, dtype, traits)
         except (RuntimeError, ValueError, KeyError, OSError, ImportError) as error:
             raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
         self._batch_s = config.decode.batch_s
@@ -115,8 +117,8 @@ def number_format(compute_type: str, kind: str) -> torch.dtype:
     return FORMATS[compute_type]
 
 
-def _model(model_dir: Path, config: Config, device: Device, dtype: torch.dtype) -> Model:
+def _model(model_dir: Path, config: Config, device: Device, dtype: torch.dtype, traits: Traits) -> Model:
     where = torch.device("cpu" if device.kind == "cpu" else str(device))
-    if seq2seq_checkpoint.is_whisper(model_dir):
-        return WhisperModel(model_dir, config.engines.seq2seq, where, dtype)
-    return TransformersModel(model_dir, where, dtype)
+    if not is_moonshine(model_dir) and seq2seq_checkpoint.is_whisper(model_dir):
+        return WhisperModel(model_dir, config.engines.seq2seq, where, dtype, traits)
+    return TransformersModel(model_dir, where, dtype, traits)

@@ -6,7 +6,7 @@ A chunk is decoded alone: models pad and normalise in their own ways, and what s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoFeatureExtractor, AutoModelForSpeechSeq2Seq
 
+from transcribe.alignment.heads import check_heads
 from transcribe.alignment.recipe import aligned
 from transcribe.alignment.words import Grid
+from transcribe.engines import seq2seq_moonshine
 from transcribe.errors import ModelError
 from transcribe.languages import UNDETERMINED
+from transcribe.models.moonshine import is_moonshine
+from transcribe.models.traits import Traits
 from transcribe.types import SAMPLE_RATE, Candidate, ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
 
-MAX_TOKENS_PER_S = 6.5
-"""Moonshine's own bound against loops."""
+MAX_TOKENS_PER_S = 12.5
+"""Where the model's entry names no bound."""
 MAX_POSITIONS = 448
 """Of a text, where the model's settings name no limit."""
 MIN_SAMPLES = SAMPLE_RATE // 10
@@ -33,23 +37,25 @@ UNFINISHED = "\ufffd"
 class TransformersModel:
     """A checkpoint folder with ``tokenizer.json``. Implements ``seq2seq.Model``."""
 
-    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
-        model: Any = AutoModelForSpeechSeq2Seq.from_pretrained(
-            folder, attn_implementation="eager", dtype=dtype, local_files_only=True
-        )
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype, traits: Traits) -> None:
+        """Raises ValueError where ``traits`` name a head that the network lacks."""
+        read = seq2seq_moonshine.read if is_moonshine(folder) else _from_transformers
+        model, self._extract = read(folder, dtype)
         self._model = model.to(device).eval()
         self._device, self._dtype = device, dtype
-        extractors: Any = AutoFeatureExtractor
-        self._extract = extractors.from_pretrained(folder, local_files_only=True)
+        self._traits = traits
         self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
         generation = self._model.generation_config
         end = generation.eos_token_id
         self._ends = end if isinstance(end, list) else [end]
         self._start: int = generation.decoder_start_token_id
         self._special = {self._start, *self._ends, generation.bos_token_id, generation.pad_token_id}
-        names = ("max_target_positions", "max_position_embeddings")
-        limits = (getattr(model.config, name, None) for name in names)
-        self._max_positions: int = next(limit for limit in (*limits, MAX_POSITIONS) if limit)
+        self._max_tokens_per_s = traits.max_tokens_per_s or MAX_TOKENS_PER_S
+        limit = _setting(model, "max_target_positions", "max_position_embeddings")
+        self._max_positions = limit or MAX_POSITIONS
+        n_layers = _setting(model, "decoder_layers", "decoder_num_hidden_layers")
+        n_heads = _setting(model, "decoder_attention_heads", "decoder_num_attention_heads")
+        check_heads(traits.heads or (), n_layers, n_heads)
 
     def encoded_s(self, duration_s: float, full_context: bool) -> float:
         """Its own length: such models know no window."""
@@ -64,25 +70,28 @@ class TransformersModel:
         raise ModelError("a model run through transformers cannot tell which language is spoken")
 
     def _hypothesis(self, chunk: ChunkAudio, options: DecodeOptions) -> Hypothesis:
-        inputs = self._inputs(chunk)
+        heard = self._encoded(chunk)
+        longest = 8 + math.ceil(self._max_tokens_per_s * chunk.duration_s)
         found = self._model.generate(
-            **inputs,
+            **heard(),
             do_sample=False,
+            pad_token_id=self._ends[0],
             num_beams=options.beam_size,
             num_return_sequences=min(options.n_best, options.beam_size),
             no_repeat_ngram_size=options.no_repeat_ngram_size,
-            max_new_tokens=min(self._max_positions - 2, 8 + math.ceil(MAX_TOKENS_PER_S * chunk.duration_s)),
+            max_new_tokens=min(self._max_positions - 2, longest),
         )
         texts = [[token for token in row if token not in self._special] for row in found.tolist()]
-        reads = [self._logprobs(self._read(inputs, text).logits, text) for text in texts]
+        reads = [self._logprobs(self._read(heard, text).logits, text) for text in texts]
         ranked = sorted(zip(reads, texts, strict=True), key=lambda one: -sum(one[0]) / len(one[0]))
         candidates = tuple(
             Candidate(self._tokens.decode(text).strip(), sum(logprobs) / len(logprobs))
             for logprobs, text in ranked
         )
         logprobs, text = ranked[0]
-        attention = self._read(inputs, text, output_attentions=True).cross_attentions
-        heads = torch.cat([layer[0] for layer in attention]).float().cpu().numpy()
+        attention = self._read(heard, text, output_attentions=True).cross_attentions
+        layers = torch.stack([layer[0] for layer in attention])
+        heads = self._heads(layers).float().cpu().numpy()
         words, n_tokens = self._words(text)
         timed = aligned(
             heads,
@@ -91,8 +100,8 @@ class TransformersModel:
             n_tokens,
             [math.exp(logprob) for logprob in logprobs[:-1]],
             chunk.duration_s,
-            Grid(frame_s=max(chunk.duration_s, MIN_SAMPLES / SAMPLE_RATE) / heads.shape[-1]),
-            choose_heads=True,
+            self._grid(chunk.duration_s, heads.shape[-1]),
+            choose_heads=self._traits.heads is None,
         )
         return Hypothesis(
             candidates[0].text,
@@ -102,6 +111,24 @@ class TransformersModel:
             no_speech_prob=None,
             candidates=candidates,
         )
+
+    def _heads(self, layers: torch.Tensor) -> torch.Tensor:
+        """Attention of the named heads, else of all: (layers, heads, …) to (heads, …)."""
+        if self._traits.heads is None:
+            return layers.flatten(0, 1)
+        return torch.stack([layers[layer, head] for layer, head in self._traits.heads])
+
+    def _grid(self, duration_s: float, n_frames: int) -> Grid:
+        """Without a frame length in its entry, frames share the chunk."""
+        share_s = max(duration_s, MIN_SAMPLES / SAMPLE_RATE) / n_frames
+        return Grid(frame_s=share_s).told(self._traits.frame_s, self._traits.lead_s)
+
+    def _encoded(self, chunk: ChunkAudio) -> Callable[[], dict[str, Any]]:
+        """Gives what the decoder hears of a chunk: encoded once, a copy each time: searches change it."""
+        inputs = self._inputs(chunk)
+        encoded = self._model.get_encoder()(**inputs)
+        mask = {name: inputs[name] for name in ("attention_mask",) if name in inputs}
+        return lambda: {"encoder_outputs": type(encoded)(**encoded), **mask}
 
     def _inputs(self, chunk: ChunkAudio) -> dict[str, Any]:
         missing = max(0, MIN_SAMPLES - len(chunk.samples))
@@ -115,10 +142,10 @@ class TransformersModel:
             for name, tensor in moved.items()
         }
 
-    def _read(self, inputs: dict[str, Any], text: list[int], **options: Any) -> Any:
+    def _read(self, heard: Callable[[], dict[str, Any]], text: list[int], **options: Any) -> Any:
         """One pass over a whole text beside its chunk."""
         tokens = torch.tensor([[self._start, *text]], device=self._device)
-        return self._model(**inputs, decoder_input_ids=tokens, use_cache=False, **options)
+        return self._model(**heard(), decoder_input_ids=tokens, use_cache=False, **options)
 
     def _logprobs(self, logits: torch.Tensor, text: list[int]) -> list[float]:
         """Of each token of the text and of its end."""
@@ -146,3 +173,18 @@ class TransformersModel:
                 n_tokens[-1] += waiting
             done, waiting = whole, 0
         return words, n_tokens
+
+
+def _setting(model: Any, *names: str) -> int:
+    """What a model's settings say under the first of these names that they know; 0 where they know none."""
+    found = (getattr(model.config, name, None) for name in names)
+    return next((value for value in found if value), 0)
+
+
+def _from_transformers(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Model and feature extractor."""
+    model: Any = AutoModelForSpeechSeq2Seq.from_pretrained(
+        folder, attn_implementation="eager", dtype=dtype, local_files_only=True
+    )
+    extractors: Any = AutoFeatureExtractor
+    return model, extractors.from_pretrained(folder, local_files_only=True)

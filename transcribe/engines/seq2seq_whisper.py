@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 
+from transcribe.alignment.heads import check_heads
 from transcribe.alignment.recipe import aligned
 from transcribe.alignment.words import WHISPER
 from transcribe.config import Seq2SeqConfig
@@ -19,6 +20,7 @@ from transcribe.engines.seq2seq_search import Found, SearchOptions, search
 from transcribe.engines.whisper_features import ENCODED_PER_S, WINDOW_S, context_s, features
 from transcribe.engines.whisper_tokens import WhisperTokens
 from transcribe.errors import ModelError
+from transcribe.models.traits import Traits
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 MAX_TOKENS_PER_S = 12.5
@@ -29,8 +31,14 @@ class WhisperModel:
     """Implements ``seq2seq.Model``."""
 
     def __init__(
-        self, folder: Path, options: Seq2SeqConfig, device: torch.device, dtype: torch.dtype
+        self,
+        folder: Path,
+        options: Seq2SeqConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+        traits: Traits,
     ) -> None:
+        """Raises ValueError where ``traits`` name a head that the network lacks."""
         checkpoint = seq2seq_checkpoint.read(folder)
         self._network = Whisper(
             checkpoint.weights,
@@ -45,8 +53,12 @@ class WhisperModel:
         self._languages = checkpoint.generation.get("lang_to_id") or {}
         self._is_multilingual = checkpoint.is_multilingual
         self._not_first = checkpoint.generation.get("begin_suppress_tokens") or []
-        self._chooses_heads = not checkpoint.alignment_heads
-        self._heads = checkpoint.alignment_heads or self._upper_heads()
+        named = list(traits.heads or checkpoint.alignment_heads)
+        check_heads(named, self._network.n_layers, self._network.n_heads)
+        self._chooses_heads = not named
+        self._heads = named or self._upper_heads()
+        self._grid = WHISPER.told(traits.frame_s, traits.lead_s)
+        self._max_tokens_per_s = traits.max_tokens_per_s or MAX_TOKENS_PER_S
 
     def _upper_heads(self) -> list[tuple[int, int]]:
         """Of the upper half of the layers, where a model that names none has those that tell the time."""
@@ -63,7 +75,7 @@ class WhisperModel:
     ) -> list[Hypothesis]:
         tokenizers = [self._tokens.of(chunk.language) for chunk in chunks]
         prompts = [whisper_tokens.prompt(tokenizer) for tokenizer in tokenizers]
-        max_tokens = min(self._network.max_positions // 2, 10 + math.ceil(MAX_TOKENS_PER_S * length_s))
+        max_tokens = min(self._network.max_positions // 2, 10 + math.ceil(self._max_tokens_per_s * length_s))
         memory = self._encode(chunks, length_s)
         decoding = Decoding(self._network, memory, options.beam_size, len(prompts[0]) + max_tokens)
         first, last = decoding.prompt(torch.tensor(prompts, device=self._network.device))
@@ -155,7 +167,7 @@ class WhisperModel:
             [len(group) for group in groups],
             [math.exp(logprob) for logprob in accepted.token_logprobs],
             chunk.duration_s,
-            WHISPER,
+            self._grid,
             choose_heads=self._chooses_heads,
         )
 

@@ -18,6 +18,7 @@ from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.layers import CONF, shipped
 from transcribe.models.routes import Route, first_match
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
+from transcribe.models.traits import Traits
 from transcribe.types import Recording
 
 DEFAULT_PATH = CONF / "models"
@@ -54,7 +55,8 @@ class Weights(Strict):
 class ModelEntry(Weights):
     """A model that transcribes. ``languages``: Whisper's codes, None for all but ``lacks``.
 
-    ``multilingual``: it can tell languages apart; ``decode``: its own settings, before the configuration's.
+    ``multilingual``: it can tell languages apart; ``decode``: its own settings, before the configuration's;
+    ``traits``: what its engine must know of its network.
     """
 
     engine: str
@@ -62,6 +64,7 @@ class ModelEntry(Weights):
     languages: list[LanguageCode] | None
     lacks: list[LanguageCode] = Field(default_factory=list)
     decode: dict[str, Any] = Field(default_factory=dict)
+    traits: Traits = Traits()
 
     @field_validator("engine")
     @classmethod
@@ -85,6 +88,13 @@ class ModelEntry(Weights):
         return {key: getattr(settings, key) for key in decode}
 
     @model_validator(mode="after")
+    def _traits_are_read(self) -> ModelEntry:
+        """By the entry's engine: a trait that it would ignore is an error."""
+        if ignored := self.traits.given - ENGINES[self.engine].traits:
+            raise ValueError(f"the engine {self.engine} reads no {', '.join(sorted(ignored))}")
+        return self
+
+    @model_validator(mode="after")
     def _one_language_or_several(self) -> ModelEntry:
         if not self.multilingual and len(self.languages or []) != 1:
             raise ValueError("a model that is not multilingual has one language")
@@ -96,9 +106,11 @@ class ModelEntry(Weights):
 
     @property
     def version(self) -> str:
-        """Its revision and, if it has any, a hash of its own settings: another one may give other texts."""
-        own = hashlib.sha256(json.dumps(self.decode, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.revision}+{own}" if self.decode else self.revision
+        """Its revision and, if it has any, a hash of its own settings and traits: others may give other texts
+        or times."""
+        own = self.decode | self.traits.model_dump(exclude_none=True)
+        digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.revision}+{digest}" if own else self.revision
 
     @property
     def identity(self) -> str:

@@ -19,6 +19,7 @@ from transcribe.engines.whisper_features import features
 from transcribe.errors import ConfigError, ModelError
 from transcribe.models.cache import fetch
 from transcribe.models.registry import Registry
+from transcribe.models.traits import Traits
 from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions
 
 pytestmark = pytest.mark.torch
@@ -39,7 +40,7 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def engine(folder):
-    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 2))
+    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 2), Traits())
     yield made
     made.close()
 
@@ -135,10 +136,10 @@ def test_no_chunks_and_tiny_chunks(engine):
 
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot be loaded"):
-        seq2seq.load(tmp_path, load(), Device())
+        seq2seq.load(tmp_path, load(), Device(), Traits())
     (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
     with pytest.raises(ModelError, match=r"no \*\.safetensors"):
-        seq2seq.load(tmp_path, load(), Device())
+        seq2seq.load(tmp_path, load(), Device(), Traits())
 
 
 def test_number_formats():

@@ -14,6 +14,7 @@ from transcribe.config import load
 from transcribe.engines import seq2seq
 from transcribe.engines.base import Device, identifier
 from transcribe.errors import ModelError
+from transcribe.models.traits import Traits
 from transcribe.types import SAMPLE_RATE, ChunkAudio, DecodeOptions
 
 pytestmark = pytest.mark.torch
@@ -67,7 +68,7 @@ def save(folder: Path, model) -> None:
 def engine(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param.__name__)
     request.param(folder)
-    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 1))
+    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 1), Traits())
     yield made
     made.close()
 

@@ -23,9 +23,11 @@ ENGLISH = {**ENTRY, "multilingual": False, "languages": ["en"]}
 def shipped() -> dict:
     """All shipped files as one."""
     raw: dict = {}
+    models: dict = {}
     for path in DEFAULT_PATH.glob("*.yaml"):
         raw.update(yaml.safe_load(path.read_text()))
-    return raw
+        models.update(raw.pop("models", {}))
+    return {**raw, "models": models}
 
 
 def changed_registry(tmp_path: Path, change) -> Path:
@@ -59,10 +61,12 @@ def error_of(path: Path) -> str:
 
 def test_the_shipped_registry_is_complete():
     registry = Registry.load(DEFAULT_PATH)
-    assert set(registry.models) == {"base", "base-torch", "tiny.en", "large-v3", "large-v3-turbo"}
+    whisper = {"base", "base-torch", "tiny.en", "large-v3", "large-v3-turbo"}
+    assert set(registry.models) == whisper | {"moonshine-base-en", "moonshine-tiny-en"}
     assert registry.route(None, "eu", None) == "base"
     for entry in registry.models.values():
-        assert {"model.bin", "config.json", "tokenizer.json"} < set(entry.files)
+        weights = {"model.bin", "config.json"} if entry.name in whisper else {"encoder_model.ort"}
+        assert {*weights, "tokenizer.json"} < set(entry.files)
         assert entry.sources and entry.licence == "MIT"
     assert Registry.of(Config()) == registry
 
@@ -107,6 +111,12 @@ def test_the_shipped_registry_is_complete():
             "beam_size: Input should be greater",
         ),
         (lambda raw: raw["models"]["base"].update(decode={"device": "cpu"}), "device: the machine's"),
+        (
+            lambda raw: raw["models"]["base"].update(traits={"heads": [[0, 1]]}),
+            "the engine ctranslate2 reads no heads",
+        ),
+        (lambda raw: raw["models"]["base-torch"].update(traits={"heads": []}), "traits.heads"),
+        (lambda raw: raw["models"]["base-torch"].update(traits={"frame_ms": 20}), "traits.frame_ms"),
         (lambda raw: raw["models"].update({"../base": raw["models"]["base"]}), "../base"),
         (lambda raw: raw["models"].update(base=None), "a mapping of names to entries"),
         (lambda raw: raw.update(routes=[{"langage": "en", "model": "base"}]), "routes.0.langage"),
@@ -167,7 +177,7 @@ def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(ConfigError) as caught:
         Registry.load(DEFAULT_PATH).get("bass")
     assert caught.value.key == "model" and caught.value.value == "bass"
-    assert "base, base-torch, large-v3, large-v3-turbo, tiny.en" in str(caught.value)
+    assert "large-v3, large-v3-turbo, moonshine-base-en" in str(caught.value)
 
 
 def test_the_first_matching_route_wins(tmp_path):
@@ -232,3 +242,11 @@ def test_a_models_own_settings_win_and_are_part_of_what_it_is():
     assert (own.beam_size, own.full_context, own.threads) == (2, True, 3)
     assert (plain.version, plain.identity) == ("1", "m@1/fake")
     assert tuned.version.startswith("1+") and tuned.version in tuned.identity
+
+
+def test_a_models_traits_are_part_of_what_it_is():
+    """Word times change with them, so rows must."""
+    entry = {"name": "m", **ENTRY, "engine": "ctranslate2"}
+    traits = ({}, {"lead_s": 0.02}, {"lead_s": 0.03}, {"max_tokens_per_s": 9})
+    versions = [ModelEntry.model_validate({**entry, "traits": given}).version for given in traits]
+    assert versions[0] == "1" and len(set(versions)) == 4

@@ -1,0 +1,65 @@
+"""A night whose routes lead to three models and two engines: Whisper base, Whisper tiny.en, Moonshine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from core_fixtures import texts
+from nightly_fixtures import broken_invariants, clip, current, write_manifest
+from torch_fixtures import needed
+
+from jobs import nightly
+from transcribe.evaluate.word_error import ErrorCount, count_errors
+from transcribe.layers import CONF
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+needed("transformers")
+pytestmark = [pytest.mark.torch, pytest.mark.weights, pytest.mark.spark]
+
+ROUTES = {"us": "tiny.en", "uk": "moonshine-tiny-en"}
+CLIPS = {"us": "call_agent_1", "uk": "call_caller_1", "eu": "fr_delivery"}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """The shipped models, English ones in production for a region each."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for file in (CONF / "models").glob("*.yaml"):
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for name in set(ROUTES.values()) & set(content.get("models", {})):
+            content["models"][name]["stage"] = "production"
+        if "routes" in content:
+            content["routes"] = [{"language": "en", "region": r, "model": m} for r, m in ROUTES.items()]
+        (folder / file.name).write_text(yaml.safe_dump(content))
+    return folder
+
+
+def test_each_recording_is_heard_by_its_routes_model(
+    spark: SparkSession, registry: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"uri": str(clip(name, tmp_path / f"{region}.wav")), "region": region, "language": texts()[name][0]}
+        for region, name in CLIPS.items()
+    ]
+    manifest = write_manifest(tmp_path / "manifest.jsonl", rows)
+    report = nightly.run(
+        spark, input=str(manifest), output=str(tmp_path / "out"), overrides={"models": str(registry)}
+    )
+    assert (report.n_published, report.verdict) == (3, "good"), str(report)
+    found = {row["region"]: row for row in current(tmp_path / "out", "transcripts").values()}
+    assert {region: (row["model"], row["engine"]) for region, row in found.items()} == {
+        "us": ("tiny.en", "ctranslate2"),
+        "uk": ("moonshine-tiny-en", "seq2seq"),
+        "eu": ("base", "ctranslate2"),
+    }
+    errors = ErrorCount()
+    for region, name in CLIPS.items():
+        errors += count_errors(texts()[name][1], found[region]["text"], texts()[name][0])
+    assert errors.rate < 0.08
+    assert broken_invariants(tmp_path / "out") == []
