@@ -54,7 +54,7 @@ FLOORS = (
     {"pages"},
     {"pipeline", "tables", "deliver", "evaluate"},
     {"console", "view"},
-    {"__main__"},
+    {"__main__", "models.__main__"},
 )
 """Inside the library, in the order in which data flows: nothing imports what stands on a later line."""
 MEETING_POINT = "transcribe/clock.py"
@@ -179,10 +179,9 @@ def test_jobs_do_no_arithmetic_with_times():
 
 
 def floor_of(name: str) -> int:
-    """Where a dotted name of the library stands in ``FLOORS``."""
-    return next(
-        n for n, names_ in enumerate(FLOORS) if is_of(name, {f"transcribe.{room}" for room in names_})
-    )
+    """Where a dotted name of the library stands in ``FLOORS``; a module may stand elsewhere than its room."""
+    floors = {f"transcribe.{room}": n for n, names_ in enumerate(FLOORS) for room in names_}
+    return floors[max((room for room in floors if is_of(name, {room})), key=len)]
 
 
 def test_the_library_imports_no_room_that_comes_later_in_the_flow():

@@ -119,11 +119,11 @@ BREAKS: list[tuple[str, str, Break]] = [
     ),
     (
         "no words list",
-        "nothing is null but the service",
+        "nothing is null that must not be",
         lambda r: _set(r, "utterances", 0, "words", to=None),
     ),
-    ("no commit's time", "nothing is null but the service", lambda r: r.update(published_at=None)),
-    ("empty language is null in Delta", "nothing is null but the service", lambda r: r.update(language="")),
+    ("no commit's time", "nothing is null that must not be", lambda r: r.update(published_at=None)),
+    ("empty language is null in Delta", "nothing is null that must not be", lambda r: r.update(language="")),
 ]
 
 

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from transcribe.alignment.attention import Array, evidence, path, without_pauses
 from transcribe.alignment.heads import choose
 from transcribe.alignment.words import Grid, word_times
 from transcribe.types import HypothesisWord
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text that was read beside its chunk, with the attention of all heads, shape (layers, heads, tokens,
+    frames); the other fields are as in ``aligned``."""
+
+    attention: Array
+    text: slice
+    words: tuple[str, ...]
+    tokens_a_word: tuple[int, ...]
+    duration_s: float
+    grid: Grid
+
+    def of(self, heads: Sequence[tuple[int, int]]) -> Array:
+        """Attention of some heads, shape (heads, tokens, frames)."""
+        return np.stack([self.attention[head] for head in heads])
 
 
 def aligned(

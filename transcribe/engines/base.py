@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from transcribe.alignment.recipe import Reading
 from transcribe.errors import ModelError
 from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
 
@@ -57,6 +58,15 @@ class LanguageIdentifier(Protocol):
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
         """Language probabilities a chunk, in the same order. Raises ``InferenceError``, or ``ModelError``
         when its weights know one language only."""
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """An engine that can say how its model attends to a chunk while it writes a given text."""
+
+    def read(self, chunk: ChunkAudio, text: str) -> Reading:
+        """Attention of all heads. ``chunk`` is no longer than what the model hears at once."""
         ...
 
 

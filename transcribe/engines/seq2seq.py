@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
+from transcribe.alignment.recipe import Reading
 from transcribe.config import Config
 from transcribe.engines import seq2seq_checkpoint
 from transcribe.engines.base import Device, EngineStats
@@ -47,6 +48,10 @@ class Model(Protocol):
 
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
         """Raises ``ModelError`` when the model cannot."""
+        ...
+
+    def read(self, chunk: ChunkAudio, text: str) -> Reading:
+        """How all heads attend to a chunk while the model writes ``text``."""
         ...
 
 
@@ -89,6 +94,11 @@ class Seq2SeqEngine:
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
         lengths_s = [self._model.encoded_s(chunk.duration_s, True) for chunk in chunks]
         return self._run(chunks, lengths_s, lambda some, _: self._model.identify_language(some))
+
+    def read(self, chunk: ChunkAudio, text: str) -> Reading:
+        """See ``base.Reader``."""
+        with torch.inference_mode():
+            return self._model.read(chunk, text)
 
     def _run(
         self,

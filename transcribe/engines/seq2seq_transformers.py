@@ -5,17 +5,20 @@ A chunk is decoded alone: models pad and normalise in their own ways, and what s
 
 from __future__ import annotations
 
+import copy
 import math
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoFeatureExtractor, AutoModelForSpeechSeq2Seq
 
 from transcribe.alignment.heads import check_heads
-from transcribe.alignment.recipe import aligned
+from transcribe.alignment.recipe import Reading, aligned
 from transcribe.alignment.words import Grid
 from transcribe.engines import seq2seq_moonshine
 from transcribe.errors import ModelError
@@ -41,11 +44,11 @@ class TransformersModel:
         """Raises ValueError where ``traits`` name a head that the network lacks."""
         read = seq2seq_moonshine.read if is_moonshine(folder) else _from_transformers
         model, self._extract = read(folder, dtype)
-        self._model = model.to(device).eval()
+        self._shared, self._threads = model.to(device).eval(), threading.local()
         self._device, self._dtype = device, dtype
         self._traits = traits
         self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        generation = self._model.generation_config
+        generation = model.generation_config
         end = generation.eos_token_id
         self._ends = end if isinstance(end, list) else [end]
         self._start: int = generation.decoder_start_token_id
@@ -56,6 +59,15 @@ class TransformersModel:
         n_layers = _setting(model, "decoder_layers", "decoder_num_hidden_layers")
         n_heads = _setting(model, "decoder_attention_heads", "decoder_num_attention_heads")
         check_heads(traits.heads or (), n_layers, n_heads)
+
+    @property
+    def _model(self) -> Any:
+        """Modules of this thread alone, over the weights of all: where attention is asked for, transformers
+        hangs recorders into modules, and they record whatever other threads run through them."""
+        if not hasattr(self._threads, "model"):
+            weights = (*self._shared.parameters(), *self._shared.buffers())
+            self._threads.model = copy.deepcopy(self._shared, {id(tensor): tensor for tensor in weights})
+        return self._threads.model
 
     def encoded_s(self, duration_s: float, full_context: bool) -> float:
         """Its own length: such models know no window."""
@@ -68,6 +80,19 @@ class TransformersModel:
 
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
         raise ModelError("a model run through transformers cannot tell which language is spoken")
+
+    def read(self, chunk: ChunkAudio, text: str) -> Reading:
+        tokens = self._tokens.encode(text, add_special_tokens=False).ids
+        attention = self._attention(self._encoded(chunk), tokens).float().cpu().numpy()
+        words, n_tokens = self._words(tokens)
+        return Reading(
+            attention,
+            slice(0, len(tokens) + 1),
+            tuple(words),
+            tuple(n_tokens),
+            chunk.duration_s,
+            self._grid(chunk.duration_s, attention.shape[-1]),
+        )
 
     def _hypothesis(self, chunk: ChunkAudio, options: DecodeOptions) -> Hypothesis:
         heard = self._encoded(chunk)
@@ -89,9 +114,7 @@ class TransformersModel:
             for logprobs, text in ranked
         )
         logprobs, text = ranked[0]
-        attention = self._read(heard, text, output_attentions=True).cross_attentions
-        layers = torch.stack([layer[0] for layer in attention])
-        heads = self._heads(layers).float().cpu().numpy()
+        heads = self._heads(self._attention(heard, text)).float().cpu().numpy()
         words, n_tokens = self._words(text)
         timed = aligned(
             heads,
@@ -111,6 +134,11 @@ class TransformersModel:
             no_speech_prob=None,
             candidates=candidates,
         )
+
+    def _attention(self, heard: Callable[[], dict[str, Any]], text: list[int]) -> torch.Tensor:
+        """Of all heads, shape (layers, heads, tokens, frames)."""
+        layers = self._read(heard, text, output_attentions=True).cross_attentions
+        return torch.stack([layer[0] for layer in layers])
 
     def _heads(self, layers: torch.Tensor) -> torch.Tensor:
         """Attention of the named heads, else of all: (layers, heads, …) to (heads, …)."""
@@ -132,7 +160,7 @@ class TransformersModel:
 
     def _inputs(self, chunk: ChunkAudio) -> dict[str, Any]:
         missing = max(0, MIN_SAMPLES - len(chunk.samples))
-        samples = torch.nn.functional.pad(torch.from_numpy(chunk.samples), (0, missing)).numpy()
+        samples = np.pad(chunk.samples, (0, missing))
         features = self._extract(
             samples, sampling_rate=SAMPLE_RATE, return_attention_mask=True, return_tensors="pt"
         )

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from transcribe.alignment.heads import check_heads
-from transcribe.alignment.recipe import aligned
+from transcribe.alignment.recipe import Reading, aligned
 from transcribe.alignment.words import WHISPER
 from transcribe.config import Seq2SeqConfig
 from transcribe.engines import seq2seq_checkpoint, whisper_tokens
@@ -112,6 +113,24 @@ class WhisperModel:
             for row in probs.tolist()
         ]
 
+    def read(self, chunk: ChunkAudio, text: str) -> Reading:
+        tokenizer = self._tokens.of(chunk.language)
+        prompt, tokens = whisper_tokens.prompt(tokenizer), tokenizer.encode(f" {text.strip()}")
+        memory = self._encode([chunk], self.encoded_s(chunk.duration_s, False))
+        n_layers, n_heads = self._network.n_layers, self._network.n_heads
+        heads = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
+        whole = torch.tensor([[*prompt, *tokens, tokenizer.eot]], device=self._network.device)
+        attention = _attention(self._network.read(whole, memory, heads)[0], chunk.duration_s, whole.shape[1])
+        words, groups = tokenizer.split_to_word_tokens(tokens)
+        return Reading(
+            attention.reshape(n_layers, n_heads, *attention.shape[1:]),
+            slice(len(prompt) - 1, len(prompt) + len(tokens)),
+            tuple(words),
+            tuple(len(group) for group in groups),
+            chunk.duration_s,
+            self._grid,
+        )
+
     def _encode(self, chunks: Sequence[ChunkAudio], length_s: float) -> Memory:
         heard = (features(self._mel, chunk, length_s) for chunk in chunks)
         if self._one_by_one:
@@ -156,9 +175,8 @@ class WhisperModel:
     def _words_of(
         self, chunk: ChunkAudio, n_prompt: int, accepted: Found, scores: torch.Tensor
     ) -> tuple[HypothesisWord, ...]:
-        n_frames = math.ceil(chunk.duration_s * ENCODED_PER_S)
         n_text = len(accepted.tokens)
-        attention = scores[:, : n_prompt + n_text + 1, :n_frames].softmax(-1).cpu().numpy()
+        attention = _attention(scores, chunk.duration_s, n_prompt + n_text + 1)
         texts, groups = self._tokens.of(chunk.language).split_to_word_tokens(list(accepted.tokens))
         return aligned(
             attention,
@@ -191,3 +209,10 @@ class WhisperModel:
             no_speech_prob=no_speech_prob,
             candidates=candidates,
         )
+
+
+def _attention(scores: torch.Tensor, duration_s: float, n_tokens: int) -> npt.NDArray[np.float32]:
+    """Scores of heads, shape (heads, tokens, frames) → attention to the chunk's own frames."""
+    n_frames = math.ceil(duration_s * ENCODED_PER_S)
+    attention: npt.NDArray[np.float32] = scores[:, :n_tokens, :n_frames].softmax(-1).cpu().numpy()
+    return attention

@@ -1,4 +1,4 @@
-"""The models command: ``python -m transcribe.models list | show NAME | fetch NAME``.
+"""The models command: ``python -m transcribe.models list | show NAME | fetch NAME | calibrate NAME FILE``.
 
 ``fetch`` prints the folder with the verified files. Exit code 0, or 2 with the reason.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 
 from transcribe.config import Config
-from transcribe.errors import ConfigError, ModelError
+from transcribe.errors import ConfigError, ManifestError, ModelError
+from transcribe.evaluate import calibrating
 from transcribe.layers import shipped
 from transcribe.models.cache import fetch, is_cached
 from transcribe.models.networks import NETWORKS
@@ -32,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         ("fetch", "its verified files, on this machine"),
     ):
         commands.add_parser(name, help=what).add_argument("name", help="a model of the registry")
+    calibrate = commands.add_parser("calibrate", help="measure its heads and lead, write them into its entry")
+    calibrate.add_argument("name", help="a model of the registry")
+    calibrate.add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -40,9 +44,11 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(_line(entry) for entry in (*registry.models.values(), *NETWORKS.values())))
         elif arguments.command == "show":
             print(_described(registry, _find(registry, arguments.name)))
+        elif arguments.command == "calibrate":
+            print(calibrating.run(shipped(arguments.models), arguments.name, arguments.manifest))
         else:
             print(_fetched(_find(registry, arguments.name)))
-    except (ConfigError, ModelError) as error:
+    except (ConfigError, ManifestError, ModelError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -88,7 +88,7 @@ def _partition_paths(table: DeltaTable) -> Check:
 
 def _row_checks(keyed: KeyedTable, table: DeltaTable) -> list[Check]:
     """The checks that need one row at a time, in one pass over the table."""
-    complete = Check("nothing is null but the service")
+    complete = Check("nothing is null that must not be")
     checks = {name: Check(name) for name in row_invariants.CHECKS}
     for batch in dataset(table, keyed.uri, keyed.s3).to_batches(batch_size=64):
         for row in batch.to_pylist():

@@ -111,12 +111,16 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
 }
 
 
+OPTIONAL = ("service", "no_speech_prob")
+"""Not every recording has the one, not every model tells the other."""
+
+
 def nulls(value: object, where: str = "row") -> Iterator[str]:
-    """Paths of the nulls in a row, however deep, apart from the service and what its version lacks."""
+    """Paths of the nulls in a row, however deep, apart from ``OPTIONAL`` and what its version lacks."""
     if value is None:
         yield where
     elif isinstance(value, dict):
-        optional = {"service", *(SINCE_VERSION_2 if value.get("schema_version") == 1 else ())}
+        optional = {*OPTIONAL, *(SINCE_VERSION_2 if value.get("schema_version") == 1 else ())}
         for key, inner in value.items():
             if key not in optional:
                 yield from nulls(inner, f"{where}.{key}")

@@ -68,7 +68,7 @@ def save(folder: Path, model) -> None:
 def engine(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param.__name__)
     request.param(folder)
-    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 1), Traits())
+    made = seq2seq.load(folder, load([], {"decode.compute_type": "float32"}), Device("cpu", 0, 2), Traits())
     yield made
     made.close()
 
@@ -80,7 +80,7 @@ def chunk(seconds: float, seed: int = 0) -> ChunkAudio:
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_hypotheses_are_like_any_engines(engine, beam):
-    chunks = [chunk(seconds, n) for n, seconds in enumerate((1.0, 2.5, 0.01, 1.0))]
+    chunks = [chunk(seconds, n) for n, seconds in enumerate((1.0, 2.5, 0.01, 1.0, 1.5, 2.0))]
     options = DecodeOptions(beam_size=beam, n_best=beam)
     heard = engine.transcribe(chunks, options)
     for one, hypothesis in zip(chunks, heard, strict=True):
