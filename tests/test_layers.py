@@ -40,7 +40,7 @@ FLOORS = (
     {"errors", "clock", "payload"},
     {"parallel"},
     {"languages", "layers", "config"},
-    {"engines.names"},
+    {"engines.names", "engines.cpu"},
     {"models"},
     {"storage", "content"},
     {"audio"},

@@ -13,6 +13,7 @@ thread each: two threads on one batch make encoding 1.7 times as fast, but decod
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,8 @@ from transcribe.engines.whisper_tokens import WhisperTokens, prompt, suppressed,
 from transcribe.errors import ModelError
 from transcribe.models.traits import Traits
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
+
+log = logging.getLogger(__name__)
 
 MAX_LENGTH = 448
 MAX_TOKENS_PER_S = 25
@@ -81,6 +84,7 @@ class CTranslate2Engine:
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
+        log.info("%s on %s in %s", model_dir.name, device, self._model.compute_type)
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
         self._pool = ThreadPoolExecutor(self._n_replicas if on_cpu else FEED_GPU)
         self.device = str(device)

@@ -20,8 +20,8 @@ WORKS_WITH = "recordings of at most 30 s whose reference_text holds all that is 
 def run(models: Path, name: str, manifest: Path) -> str:
     """What was found, and the file that was changed. Raises ``ConfigError``, ``ManifestError`` or
     ``ModelError``."""
-    entry = Registry.load(models).get(name, "NAME")
-    settings = configuration.load()
+    settings = configuration.load([], {"models": str(models)})
+    entry = Registry.of(settings).get(name, "NAME")
     engine = load(entry, settings, choose_device(settings, n_cores=1))
     try:
         if not isinstance(engine, Reader):

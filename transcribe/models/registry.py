@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,10 +17,13 @@ from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.layers import CONF, shipped
+from transcribe.models.auto import AUTO, CANDIDATES, choose_engine
 from transcribe.models.routes import Route, first_match
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.models.traits import Traits
 from transcribe.types import Recording
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PATH = CONF / "models"
 
@@ -55,6 +59,7 @@ class Weights(Strict):
 class ModelEntry(Weights):
     """A model that transcribes. ``languages``: Whisper's codes, None for all but ``lacks``.
 
+    ``engine``: one of ``engines.names``, or auto until ``Registry.of`` has chosen (``models.auto``).
     ``multilingual``: it can tell languages apart; ``decode``: its own settings, before the configuration's;
     ``traits``: what its engine must know of its network.
     """
@@ -69,8 +74,8 @@ class ModelEntry(Weights):
     @field_validator("engine")
     @classmethod
     def _engine_exists(cls, engine: str) -> str:
-        if engine not in ENGINES:
-            raise ValueError(f"unknown engine; known: {', '.join(sorted(ENGINES))}")
+        if engine not in ENGINES and engine != AUTO:
+            raise ValueError(f"unknown engine; known: {AUTO}, {', '.join(sorted(ENGINES))}")
         return engine
 
     @field_validator("decode")
@@ -89,8 +94,9 @@ class ModelEntry(Weights):
 
     @model_validator(mode="after")
     def _traits_are_read(self) -> ModelEntry:
-        """By the entry's engine: a trait that it would ignore is an error."""
-        if ignored := self.traits.given - ENGINES[self.engine].traits:
+        """By the entry's engine, or one that may be chosen: a trait that it would ignore is an error."""
+        engines = CANDIDATES if self.engine == AUTO else (self.engine,)
+        if ignored := self.traits.given.difference(*(ENGINES[engine].traits for engine in engines)):
             raise ValueError(f"the engine {self.engine} reads no {', '.join(sorted(ignored))}")
         return self
 
@@ -116,6 +122,14 @@ class ModelEntry(Weights):
     def identity(self) -> str:
         return f"{self.name}@{self.version}/{self.engine}"
 
+    def with_engine(self, config: Config) -> ModelEntry:
+        """The same, and with auto the engine that was chosen, which is told."""
+        if self.engine != AUTO:
+            return self
+        engine, reason = choose_engine(self.files, config)
+        log.info("%s: engine %s, since %s", self.name, engine, reason)
+        return self.model_copy(update={"engine": engine})
+
     def applied_to(self, config: Config) -> Config:
         """The configuration under which this model decodes: its own ``decode`` settings win."""
         return config.model_copy(update={"decode": config.decode.model_copy(update=self.decode)})
@@ -135,6 +149,8 @@ class Registry(Strict):
         Raises ConfigError naming the key, the value and the remedy.
         """
         registry = cls.load(shipped(config.models))
+        models = {name: entry.with_engine(config) for name, entry in registry.models.items()}
+        registry = registry.model_copy(update={"models": models})
         if config.model is not None:
             registry.get(config.model)
         identifying = registry.get(config.language.model, "language.model")

@@ -102,7 +102,7 @@ def test_the_shipped_registry_is_complete():
         (lambda raw: raw["models"]["base"].update(stage="archived"), "models.base.stage"),
         (
             lambda raw: raw["models"]["base"].update(engine="whisper"),
-            "unknown engine; known: ctranslate2, fake",
+            "unknown engine; known: auto, ctranslate2, fake",
         ),
         (lambda raw: raw["models"]["base"].update(multilingual=False), "has one language"),
         (lambda raw: raw["models"]["base"].update(decode={"beam": 2}), "beam: Extra inputs"),
