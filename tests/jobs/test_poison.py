@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
 from nightly_fixtures import (
@@ -211,6 +212,42 @@ def test_twelve_recordings_that_crash_their_decoders_cost_nothing_but_themselves
     assert broken_invariants(folder / "out") == []
 
 
+def hanging(make_stage: Callable[..., Stage], victim: str) -> Callable[..., Stage]:
+    """The stage, but whoever gets to work on the victim never ends."""
+
+    def make(*args: Any) -> Stage:
+        stage = make_stage(*args)
+
+        def run(frames: Frames) -> Frames:
+            for frame in frames:
+                while frame["payload"].str.contains(victim).any():
+                    time.sleep(1)
+                yield from stage(iter([frame]))
+
+        return run
+
+    return make
+
+
+@pytest.mark.spark
+def test_a_recording_that_hangs_is_ended_and_fails_alone(
+    folder: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stages, "segment", hanging(stages.segment, BUG))
+    limits = {"job__stalled_s": 1.0, "job__stalled_limit_s": 2.0, "job__progress_s": 0.5}
+    report = nightly.run(
+        spark,
+        input=str(folder / "in" / f"{BUG}.ogg"),
+        output=str(folder / "out"),
+        region="eu",
+        overrides=settings(folder / "models.yaml", **limits),
+    )
+    (failure,) = report.failed_now()
+    assert (failure.stage, failure.error, failure.retryable) == ("worker", "worker_hangs", True)
+    assert "wave 1: finding speech: no task has ended for" in capsys.readouterr().err
+    assert broken_invariants(folder / "out") == []
+
+
 @pytest.mark.spark
 def test_an_executor_without_weights_ends_the_run(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,4 +353,26 @@ def test_killed_and_interrupted_runs_go_on_to_the_table_of_an_undisturbed_one(ru
     assert (report.n_skipped, report.n_published) == (len(done), n_left)
     run(output="undisturbed")
     assert content(folder / "out") == content(folder / "undisturbed")
+    assert broken_invariants(folder / "out") == []
+
+
+@pytest.mark.spark
+def test_a_run_whose_jvm_is_killed_ends_in_one_line(folder: Path) -> None:
+    log = folder / "log"
+    process = start(folder, log)
+    try:
+        while not current(folder / "out", "transcripts"):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        (jvm,) = [one for one in psutil.Process(process.pid).children() if "java" in one.name()]
+        jvm.kill()
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+    said = log.read_text()
+    assert said.splitlines()[-1].startswith("ClusterError: Spark's JVM is gone"), said
+    assert "Traceback" not in said and len(said.splitlines()) <= 12
+    assert current(folder / "out", "failures") == {}
+    (row,) = runs(folder / "out")
+    assert row["verdict"] == "bad" and "JVM is gone" in row["reason"]
     assert broken_invariants(folder / "out") == []
