@@ -114,7 +114,7 @@ def _check_output(check: Callable[[str, S3Options], None], root: str, s3: S3Opti
     try:
         check(root, s3)
     except StorageError as error:
-        remedy = f"cannot be used ({error.message}); choose another place or mend its permissions"
+        remedy = f"cannot be written ({error.message}); choose another place or mend its permissions"
         raise ConfigError("--output", root, remedy) from None
 
 

