@@ -39,6 +39,7 @@ from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
 from transcribe.errors import ConfigError, PublishError, StorageError
+from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
@@ -80,6 +81,7 @@ def run(
     told = {key: value for key, value in given.items() if value}
     config = config.model_copy(update={"job": config.job.model_copy(update=told)})
     registry = Registry.of(config)
+    Prices.load(config.job.prices)  # the report's, hours later, is too late to say that they are none
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     note(f"looking for recordings in {input}")
     asked = read_inputs(input, config, s3)

@@ -32,6 +32,7 @@ WRONG = {
     "unknown model": (["--set=model=huge"], ["model", "huge", "fake, weightless"]),
     "identifying model": (["--set=language.model=huge"], ["language.model", "huge", "fake, weightless"]),
     "registry": (["--set=models=/nowhere.yaml"], ["models", "/nowhere.yaml", "cannot be read"]),
+    "prices": (["--set=job.prices=/nowhere.yaml"], ["job.prices", "/nowhere.yaml", "core_h and gpu_h"]),
     "input": (["--input=/nowhere"], ["--input", "/nowhere", "check the path"]),
     "output nobody can write": (["--output=/proc/out"], ["--output", "/proc/out", "cannot be written"]),
     "output": (["--output=ftp://host/out"], ["--output", "ftp://host/out", "s3://bucket/key"]),

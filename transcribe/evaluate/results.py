@@ -11,69 +11,62 @@ from transcribe.errors import ConfigError
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.delta import KeyedTable
+from transcribe.tables.schemas import INTEGER, MOMENT, NUMBER, TEXT, column
 
-_TEXT, _NUMBER, _INTEGER = pa.string(), pa.float64(), pa.int32()
-_MOMENT = pa.timestamp("us", tz="UTC")
-
-
-def _column(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
-    return pa.field(name, type_, metadata={"comment": meaning})
-
-
-_MATCHES = pa.struct([(name, _INTEGER) for name in ("both", "extra", "missing")])
-_EDIT = pa.struct([(name, _TEXT) for name in ("kind", "reference", "hypothesis")])
+_MATCHES = pa.struct([(name, INTEGER) for name in ("both", "extra", "missing")])
+_EDIT = pa.struct([(name, TEXT) for name in ("kind", "reference", "hypothesis")])
 
 EVALUATIONS = pa.schema(
     [
-        _column("run_id", _TEXT, "of the evaluation"),
-        _column("created_at", _MOMENT, "start of that evaluation"),
-        _column("system", _TEXT, "model and options, as given"),
-        _column("recording_id", _TEXT, "the reference's id, else its file's name"),
-        _column("uri", _TEXT, "where it lies"),
-        _column("language", _TEXT, "the reference's; null where nobody speaks"),
-        _column("region", _TEXT, "the reference's, or null"),
-        _column("service", _TEXT, "the reference's, or null"),
-        _column("kind", _TEXT, "the reference's, or empty"),
-        _column("loose", pa.bool_(), "scored with free ends; in no total"),
-        _column("duration_s", _NUMBER, "of the audio; null of a failure"),
-        _column("normaliser", _TEXT, "that made tokens of both texts"),
-        _column("reference", _TEXT, "what is said; null if unknown"),
-        _column("text", _TEXT, "what the system wrote"),
-        _column("error", _TEXT, "why there is no transcript; empty if there is one"),
-        _column("n_words", _INTEGER, "tokens of the reference; null without one"),
-        _column("substitutions", _INTEGER, "tokens"),
-        _column("deletions", _INTEGER, "tokens"),
-        _column("insertions", _INTEGER, "tokens"),
-        _column("n_characters", _INTEGER, "of the normalised reference"),
-        _column("character_errors", _INTEGER, "edits of characters"),
-        _column("n_digits", _INTEGER, "of the reference, however it reads them; 0: it is not about numbers"),
-        _column("digit_errors", _INTEGER, "edits of digits"),
-        _column("swapped", _INTEGER, "errors fewer if the channels could be exchanged"),
-        _column("edits", pa.list_(_EDIT), "stretches of tokens that differ"),
-        _column("marks", _MATCHES, "punctuation after words that both texts have"),
-        _column("capitals", _MATCHES, "capitals of words that both texts have"),
-        _column("n_timed_words", _INTEGER, "words with a reference time"),
-        _column("start_errors_s", pa.list_(_NUMBER), "absolute, of each word found"),
-        _column("end_errors_s", pa.list_(_NUMBER), "absolute, of each word found"),
-        _column("language_found", _TEXT, "that the system identified; null if it was told"),
-        _column("n_invented", _INTEGER, "words where nobody speaks"),
-        _column("speechless_s", _NUMBER, "audio in which nobody speaks"),
+        column("run_id", TEXT, "of the evaluation"),
+        column("created_at", MOMENT, "start of that evaluation"),
+        column("system", TEXT, "model and options, as given"),
+        column("recording_id", TEXT, "the reference's id, else its file's name"),
+        column("uri", TEXT, "where it lies"),
+        column("language", TEXT, "the reference's; null where nobody speaks"),
+        column("region", TEXT, "the reference's, or null"),
+        column("service", TEXT, "the reference's, or null"),
+        column("kind", TEXT, "the reference's, or empty"),
+        column("loose", pa.bool_(), "scored with free ends; in no total"),
+        column("duration_s", NUMBER, "of the audio; null of a failure"),
+        column("normaliser", TEXT, "that made tokens of both texts"),
+        column("reference", TEXT, "what is said; null if unknown"),
+        column("text", TEXT, "what the system wrote"),
+        column("error", TEXT, "why there is no transcript; empty if there is one"),
+        column("n_words", INTEGER, "tokens of the reference; null without one"),
+        column("substitutions", INTEGER, "tokens"),
+        column("deletions", INTEGER, "tokens"),
+        column("insertions", INTEGER, "tokens"),
+        column("n_characters", INTEGER, "of the normalised reference"),
+        column("character_errors", INTEGER, "edits of characters"),
+        column("n_digits", INTEGER, "of the reference, however it reads them; 0: it is not about numbers"),
+        column("digit_errors", INTEGER, "edits of digits"),
+        column("swapped", INTEGER, "errors fewer if the channels could be exchanged"),
+        column("edits", pa.list_(_EDIT), "stretches of tokens that differ"),
+        column("marks", _MATCHES, "punctuation after words that both texts have"),
+        column("capitals", _MATCHES, "capitals of words that both texts have"),
+        column("n_timed_words", INTEGER, "words with a reference time"),
+        column("start_errors_s", pa.list_(NUMBER), "absolute, of each word found"),
+        column("end_errors_s", pa.list_(NUMBER), "absolute, of each word found"),
+        column("language_found", TEXT, "that the system identified; null if it was told"),
+        column("n_invented", INTEGER, "words where nobody speaks"),
+        column("speechless_s", NUMBER, "audio in which nobody speaks"),
     ]
 )
 MEASUREMENTS = pa.schema(
     [
-        _column("run_id", _TEXT, "of the evaluation"),
-        _column("created_at", _MOMENT, "start of that evaluation"),
-        _column("system", _TEXT, "model and options, as given"),
-        _column("settings", _TEXT, "all settings, as JSON"),
-        _column("audio_s", _NUMBER, "of the recordings that were transcribed"),
-        _column("wall_s", _NUMBER, "from the first recording to the last transcript"),
-        _column("core_s", _NUMBER, "seconds of processor cores; on Spark those that tasks held"),
-        _column("gpu_s", _NUMBER, "seconds in which a GPU was held"),
-        _column("load_s", _NUMBER, "of loading models, summed over processes"),
-        _column("cost", _NUMBER, "core_s and gpu_s by conf/prices.yaml"),
-        _column("currency", _TEXT, "of the cost"),
-        _column("place", _TEXT, "library or spark"),
+        column("run_id", TEXT, "of the evaluation"),
+        column("created_at", MOMENT, "start of that evaluation"),
+        column("system", TEXT, "model and options, as given"),
+        column("settings", TEXT, "all settings, as JSON"),
+        column("audio_s", NUMBER, "of the recordings that were transcribed"),
+        column("wall_s", NUMBER, "from the first recording to the last transcript"),
+        column("core_s", NUMBER, "seconds of processor cores; on Spark those that tasks held"),
+        column("gpu_s", NUMBER, "seconds in which a GPU was held"),
+        column("load_s", NUMBER, "of loading models, summed over processes"),
+        column("cost", NUMBER, "core_s and gpu_s by conf/prices.yaml"),
+        column("currency", TEXT, "of the cost"),
+        column("place", TEXT, "library or spark"),
     ]
 )
 
