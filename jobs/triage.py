@@ -23,7 +23,7 @@ from transcribe.evaluate.evaluation import add_regression
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.triage import Findings, triage
 from transcribe.evaluate.triage_page import as_text, triage_page
-from transcribe.storage.files import local_copy
+from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.tables.rows import from_row
 from transcribe.tables.schemas import FAILURES, TRANSCRIPTS
@@ -67,7 +67,7 @@ def run(
     with local_copy(recording.uri, s3) as path:
         local = replace(recording, uri=str(path))
         found = replace(triage(local, path, config, models, text), recording=recording)
-    Path(page).write_text(triage_page(found), encoding="utf-8", errors="replace")
+    put_bytes(page, triage_page(found).encode(errors="replace"), s3)
     added = add_regression(add_to, _reference(found), s3) if add_to else ""
     return Report(found, page, added)
 

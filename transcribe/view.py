@@ -1,7 +1,8 @@
 """A published transcript as a page: ``python -m transcribe.view RECORDING_ID --table DIR [--compare …]``.
 
 The page is one file with the sound in it: a click on a word plays it. ``--compare`` sets another version
-beside it: another folder of tables, or a version of the same table. Exit code 2 if there is nothing to show.
+beside it: another folder of tables, or a version of the same table. Exit code 2 if there is nothing to
+show, or no place for it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from transcribe import config as configuration
 from transcribe.config import Config
@@ -17,7 +17,7 @@ from transcribe.deliver.sound import Sound, read_sound
 from transcribe.deliver.transcript_page import Page, Version, lanes_of, transcript_page
 from transcribe.errors import ConfigError, RecordingError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
-from transcribe.storage.files import local_copy
+from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.rows import from_row
 from transcribe.tables.tables import Tables
@@ -78,11 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tolerant_stdout()
     try:
-        page = show(options.recording_id, options.table, options.compare, configuration.load(options.conf))
+        config = configuration.load(options.conf)
+        page = show(options.recording_id, options.table, options.compare, config)
+        s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+        put_bytes(options.output, page.html.encode(errors="replace"), s3)
     except TranscribeError as error:
         print(printable(f"{type(error).__name__}: {error}", 2000), file=sys.stderr)
         return 2
-    Path(options.output).write_text(page.html, encoding="utf-8", errors="replace")
     print(options.output)
     return 0
 

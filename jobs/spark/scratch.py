@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import getpass
 import os
 import shutil
 import stat
@@ -19,7 +18,7 @@ N_LOGS = 20
 
 
 class Scratch:
-    """``folder`` for one run, below ``base``/transcribe-USER; removed by ``remove``, at exit, or by the next.
+    """``folder`` for one run, below ``base``/transcribe-UID; removed by ``remove``, at exit, or by the next.
 
     A run holds a lock on its folder as long as its process lives: what nobody holds is left of a killed run.
     Raises ``ConfigError`` where the place cannot be had, or is not ours alone.
@@ -27,7 +26,7 @@ class Scratch:
 
     def __init__(self, base: str | None = None) -> None:
         place = base or tempfile.gettempdir()
-        root = Path(place, f"transcribe-{getpass.getuser()}")
+        root = Path(place, f"transcribe-{os.getuid()}")
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = root.lstat()

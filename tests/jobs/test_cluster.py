@@ -233,5 +233,5 @@ def test_submit_ships_the_code_and_passes_all_else_on(tmp_path: Path) -> None:
     assert Path(logging.rpartition("file://")[2]).is_file()
     with zipfile.ZipFile(tmp_path / "copy.zip") as archive:
         names = set(archive.namelist())
-    wanted = {"transcribe/types.py", "transcribe/engines/fake.py", "udfs/segment.py", "jobs/nightly.py"}
-    assert wanted <= names and all(name.endswith(".py") for name in names)
+    wanted = {"transcribe/types.py", "transcribe/pages/run.j2", "udfs/segment.py", "jobs/nightly.py"}
+    assert wanted <= names and all(name.endswith((".py", ".j2", ".css")) for name in names)

@@ -76,6 +76,8 @@ def test_what_is_missing_is_said(
 ) -> None:
     assert view.main(["nobody", "--table", str(output)]) == 2
     assert "has no transcript in" in capsys.readouterr().err
+    assert view.main(["call", "--table", str(output), "--output", "/proc/call.html"]) == 2
+    assert "/proc/call.html" in capsys.readouterr().err
     call.unlink()
     html = page(output, tmp_path / "gone.html")
     assert "No sound: not_found" in html and "<audio" not in html and html.count('class="w"') == 7

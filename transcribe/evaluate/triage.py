@@ -81,6 +81,12 @@ class Findings:
     stage: str
     why: str
 
+    @property
+    def conclusion(self) -> str:
+        """What ``stage`` is: without the true text a change shows only what the text hangs on."""
+        is_guess = self.truth is None and self.tried and not self.tried[0].failure and self.stage != "none"
+        return "hangs on" if is_guess else "goes wrong at"
+
 
 def variants(config: Config, hinted: bool, models: Sequence[str]) -> list[Variant]:
     """In the order of the stages; the first is the settings as they are."""

@@ -17,6 +17,7 @@ def triage_page(found: Findings) -> str:
     return render(
         "triage.j2",
         **{name: getattr(found, name) for name in ("recording", "truth", "facts", "warnings", "votes")},
+        conclusion=found.conclusion,
         stage=found.stage,
         why=found.why,
         tried=[_shown(one, wanted.split()) for one in found.tried],
@@ -35,7 +36,7 @@ def as_text(found: Findings) -> str:
     for one in found.tried:
         told = f"{one.errors.errors} of {one.errors.n_reference} words differ"
         lines.append(f"{one.variant.name:20} {one.failure.error if one.failure else told}")
-    lines.append(f"{'goes wrong at':20} {found.stage}: {found.why}")
+    lines.append(f"{found.conclusion:20} {found.stage}: {found.why}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,8 @@ from jobs import triage as job
 from transcribe.config import Config, load
 from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import load as load_references
-from transcribe.evaluate.triage import Tried, Variant, audio_facts, conclusion, triage, variants
+from transcribe.evaluate.triage import Findings, Tried, Variant, audio_facts, conclusion, triage, variants
+from transcribe.evaluate.triage_page import as_text, triage_page
 from transcribe.evaluate.word_error import ErrorCount
 from transcribe.types import Recording
 
@@ -52,6 +53,17 @@ def test_without_a_true_text_what_it_hangs_on_is_named() -> None:
         "full context: 40% of the words are others",
     )
     assert conclusion(tried(0, 1, 1, 1), [], has_truth=False)[0] == "none"
+
+
+@pytest.mark.parametrize(
+    ("truth", "stage", "told"),
+    [(None, "vad", "hangs on"), (None, "none", "goes wrong at"), ("text", "vad", "goes wrong at")],
+)
+def test_without_a_true_text_nothing_is_called_wrong(truth: str | None, stage: str, told: str) -> None:
+    recording = Recording("a", "/a.wav", "1", "eu", "2026-01-01")
+    found = Findings(recording, truth, {}, [], [], tried(0, 8), stage, "why")
+    assert as_text(found).splitlines()[-1] == f"{told:20} {stage}: why"
+    assert f"{told.capitalize()}:" in triage_page(found)
 
 
 def test_bad_audio_is_named_when_nothing_helps_and_a_failure_at_once() -> None:
