@@ -39,7 +39,7 @@ FLOORS = (
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},
-    {"languages", "layers", "config"},
+    {"languages", "layers", "config", "deliver.profile"},
     {"engines.names", "engines.cpu"},
     {"models"},
     {"storage", "content"},
