@@ -156,7 +156,7 @@ def _known(one: Reference, duration_s: float | None) -> dict[str, Any]:
         "language": None if one.speechless else one.language,
         **{name: getattr(one, name) for name in ("region", "service", "kind", "loose")},
         "duration_s": duration_s,
-        "reference": "\n".join(one.channel_texts) or one.text,
+        "reference": one.whole_text or None,
     }
 
 

@@ -4,6 +4,7 @@ Required: ``uri`` (or ``file``, ``audio_filepath``; relative to the manifest's f
 besides: ``recording_id``, ``region``, ``service``, ``channels`` (as the nightly job's; a bare number in JSON
 is a count and says nothing), ``kind`` (silence and noise have no language), ``reference_text``,
 ``reference_quality`` (exact, script, near, loose), ``channel_references`` (a text a channel),
+``speaker_references`` (a text a speaker, in any order),
 ``word_times`` ([start_s, end_s, word] each), ``word_times_source``, ``duration_s``, ``sha256``, ``notes``.
 In CSV the lists are JSON. Other columns are not used.
 """
@@ -48,6 +49,7 @@ class Reference:
     service: str | None = None
     channels: str | None = None
     channel_texts: tuple[str, ...] = ()  # what is said on each channel, in their order; () for one text
+    speaker_texts: tuple[str, ...] = ()  # what each speaker says, in any order; () unless told
 
     @property
     def file(self) -> str:
@@ -60,6 +62,11 @@ class Reference:
     @property
     def place(self) -> str:
         return self.uri or str(self.path)
+
+    @property
+    def whole_text(self) -> str:
+        """All that is said, a line a channel or a speaker where no text holds it; empty if unknown."""
+        return "\n".join(self.channel_texts) or self.text or "\n".join(self.speaker_texts)
 
     @property
     def hint(self) -> str | None:
@@ -108,6 +115,7 @@ def as_row(reference: Reference) -> dict[str, Any]:
         "reference_text": reference.text,
         "reference_quality": reference.quality,
         "channel_references": list(reference.channel_texts),
+        "speaker_references": list(reference.speaker_texts),
         "word_times": [list(word) for word in reference.word_times],
     }
     return {key: value for key, value in values.items() if value not in (None, "", [])}
@@ -138,6 +146,7 @@ def _reference(row: Mapping[str, Any], folder: str) -> Reference:
         service=_text(row, "service"),
         channels=_text(row, "channels") if isinstance(row.get("channels"), str) else None,
         channel_texts=tuple(map(str, _list(row, "channel_references"))),
+        speaker_texts=tuple(map(str, _list(row, "speaker_references"))),
     )
 
 

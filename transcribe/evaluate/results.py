@@ -51,6 +51,8 @@ EVALUATIONS = pa.schema(
         column("language_found", TEXT, "that the system identified; null if it was told"),
         column("n_invented", INTEGER, "words where nobody speaks"),
         column("speechless_s", NUMBER, "audio in which nobody speaks"),
+        column("n_speaker_words", INTEGER, "tokens of a reference that tells speakers or channels apart"),
+        column("speaker_errors", INTEGER, "of these, by the best assignment of speakers (cpWER)"),
     ]
 )
 MEASUREMENTS = pa.schema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, permutations
+from itertools import groupby
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
@@ -14,6 +14,7 @@ from transcribe.evaluate.digits import digits
 from transcribe.evaluate.normalise import Normaliser
 from transcribe.evaluate.punctuation import Matches, compare_writing
 from transcribe.evaluate.reference import Reference
+from transcribe.evaluate.speakers import Pair, assigned
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
 from transcribe.evaluate.word_error import ErrorCount, best_span, tokens
 from transcribe.types import Failure, Transcript, Utterance
@@ -37,6 +38,7 @@ class Score:
     words: ErrorCount | None = None  # by the normaliser's tokens; None: no reference
     characters: ErrorCount | None = None  # only their sum: substitutions stand for all
     digits: ErrorCount | None = None  # the same; None: the reference has fewer than MIN_DIGITS
+    speakers: ErrorCount | None = None  # of the best assignment of speakers or channels (cpWER)
     swapped: int = 0  # errors fewer if channels could be exchanged
     edits: tuple[Edit, ...] = ()
     marks: Matches = field(default_factory=Matches)
@@ -55,19 +57,22 @@ def score(reference: Reference, answer: Transcript | Failure, normalise: Normali
     if reference.speechless:
         n_invented = len(tokens(answer.text, answer.language))
         return Score(answer.text, language=found, n_invented=n_invented, speechless_s=answer.duration_s)
-    if not reference.text and not reference.channel_texts:
+    if not reference.whole_text:
         return Score(answer.text, language=found)
     pairs = _pairs(reference, answer, normalise)
     counts, edits = zip(*(_count(wanted, heard) for wanted, heard in pairs), strict=True)
     characters = [_distance(" ".join(w), " ".join(h)) for w, h in pairs]
     errors = sum(counts, ErrorCount())
+    speakers = _speaker_errors(reference, answer, pairs, normalise)
+    n_swapped = errors.errors - speakers.errors if speakers and reference.channel_texts else 0
     marks, capitals = compare_writing(reference.text or "", answer.text)
     return Score(
         answer.text,
         words=errors,
         characters=sum(characters, ErrorCount()),
         digits=_digit_errors(reference, answer),
-        swapped=errors.errors - _best_assignment(pairs, errors.errors),
+        speakers=speakers,
+        swapped=max(0, n_swapped),
         edits=tuple(edit for some in edits for edit in some),
         marks=Matches() if reference.loose else marks,
         capitals=Matches() if reference.loose else capitals,
@@ -76,22 +81,43 @@ def score(reference: Reference, answer: Transcript | Failure, normalise: Normali
     )
 
 
-Pair = tuple[list[str], list[str]]
-
-
 def _pairs(reference: Reference, answer: Transcript, normalise: Normaliser) -> list[Pair]:
-    """(reference's, hypothesis') tokens of each channel that has a reference of its own, else of all."""
+    """(reference's, hypothesis') tokens of each channel that has a reference of its own, else of all; of
+    speakers where no text holds all that they say."""
     language = reference.language
     if reference.channel_texts:
         return [
             (normalise(text, language), normalise(_said(answer, channel), language))
             for channel, text in enumerate(reference.channel_texts)
         ]
+    if reference.speaker_texts and not reference.text:
+        return _by_speaker(reference, answer, normalise)
     wanted, heard = normalise(reference.text or "", language), normalise(answer.text, language)
     if reference.loose:
         start, end = best_span(wanted, heard)
         heard = heard[start:end]
     return [(wanted, heard)]
+
+
+def _speaker_errors(
+    reference: Reference, answer: Transcript, pairs: Sequence[Pair], normalise: Normaliser
+) -> ErrorCount | None:
+    """None where the reference does not tell channels or speakers apart."""
+    if reference.speaker_texts:
+        pairs = _by_speaker(reference, answer, normalise)
+    elif reference.channel_texts:
+        pairs = assigned(*zip(*pairs, strict=True))
+    else:
+        return None
+    return sum((_count(wanted, heard)[0] for wanted, heard in pairs), ErrorCount())
+
+
+def _by_speaker(reference: Reference, answer: Transcript, normalise: Normaliser) -> list[Pair]:
+    said: dict[str, list[str]] = {}
+    for utterance in _published(answer):
+        said.setdefault(utterance.speaker, []).append(utterance.text)
+    heard = [normalise(" ".join(texts), reference.language) for texts in said.values()]
+    return assigned([normalise(text, reference.language) for text in reference.speaker_texts], heard)
 
 
 def _said(answer: Transcript, channel: int) -> str:
@@ -133,22 +159,10 @@ def _distance(wanted: Sequence[str], heard: Sequence[str]) -> ErrorCount:
 
 def _digit_errors(reference: Reference, answer: Transcript) -> ErrorCount | None:
     """On all channels together; a loose reference has none, since what stands around it may hold digits."""
-    text = " ".join(reference.channel_texts) or reference.text or ""
-    wanted = digits(text, reference.language)
+    wanted = digits(reference.whole_text, reference.language)
     if len(wanted) < MIN_DIGITS or reference.loose:
         return None
     return _distance(wanted, digits(answer.text, reference.language))
-
-
-def _best_assignment(pairs: Sequence[Pair], errors: int) -> int:
-    """The fewest errors of any assignment of channels to references; as they are where there is one."""
-    if len(pairs) < 2:
-        return errors
-    heard = [pair[1] for pair in pairs]
-    return min(
-        sum(_count(pair[0], other)[0].errors for pair, other in zip(pairs, order, strict=True))
-        for order in permutations(heard)
-    )
 
 
 def _times(reference: Reference, answer: Transcript) -> TimeErrors:
@@ -162,6 +176,7 @@ def as_columns(score: Score) -> dict[str, Any]:
     """The columns of the table ``evaluations`` that are of the score."""
     words = score.words or ErrorCount()
     characters, digits_ = score.characters or ErrorCount(), score.digits or ErrorCount()
+    speakers = score.speakers or ErrorCount()
     return {
         "text": score.text,
         "error": score.error,
@@ -174,6 +189,8 @@ def as_columns(score: Score) -> dict[str, Any]:
         "n_digits": digits_.n_reference,
         "digit_errors": digits_.errors,
         "swapped": score.swapped,
+        "n_speaker_words": speakers.n_reference,
+        "speaker_errors": speakers.errors,
         "edits": [dict(zip(("kind", "reference", "hypothesis"), edit, strict=True)) for edit in score.edits],
         "marks": vars(score.marks),
         "capitals": vars(score.capitals),

@@ -63,6 +63,10 @@ def figures(rows: Sequence[Row]) -> Figures:
         "cer": _rate(sum(r["character_errors"] for r in scored), sum(r["n_characters"] for r in scored)),
         "digit_wer": _rate(sum(r["digit_errors"] for r in scored), sum(r["n_digits"] for r in scored)),
         "n_digits": sum(row["n_digits"] for row in scored),
+        "cp_wer": _rate(
+            sum(row["speaker_errors"] or 0 for row in scored),
+            sum(row["n_speaker_words"] or 0 for row in scored),
+        ),
         "swapped_channel_errors": sum(row["swapped"] for row in scored),
         "punctuation_f1": _matches(scored, "marks").f1,
         "capitals_f1": _matches(scored, "capitals").f1,
@@ -122,6 +126,7 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "wer": ("WER", _share),
     "cer": ("CER", _share),
     "digit_wer": ("digits", _share),
+    "cp_wer": ("cpWER", _share),
     "punctuation_f1": ("punct.", lambda v: f"{v:.2f}"),
     "capitals_f1": ("caps", lambda v: f"{v:.2f}"),
     "language_right": ("lang.", lambda v: f"{v:.2f}"),

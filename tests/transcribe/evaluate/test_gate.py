@@ -146,7 +146,14 @@ def test_an_evaluation_is_rows_figures_and_a_verdict(tmp_path: Path, references:
 
 
 def test_the_regression_set_is_always_included(tmp_path: Path, references: Path) -> None:
-    one = Reference(tmp_path / "call.wav", "en", "telephone", "hello", word_times=((0.0, 1.0, "hello"),))
+    one = Reference(
+        tmp_path / "call.wav",
+        "en",
+        "telephone",
+        "hello",
+        word_times=((0.0, 1.0, "hello"),),
+        speaker_texts=("hello", ""),
+    )
     assert load(add_regression(str(tmp_path / "out"), one, LOCAL)) == [
         Reference(**{**vars(one), "recording_id": "call.wav"})
     ]

@@ -90,6 +90,36 @@ def test_channels_are_scored_by_their_own_references() -> None:
     assert swapped.words is not None and swapped.words.errors == swapped.swapped > 4
 
 
+TOLD_APART = ("hello there", "who is it", "nobody at all")
+
+
+@pytest.mark.parametrize(
+    ("said", "errors"),
+    [
+        (("who is it", "nobody at all", "hello there"), 0),
+        (("who is it", "hello there"), 3),
+        (("hello there", "who is it", "nobody at all", "and more"), 2),
+        (("hello there who is it nobody at all",), 10),
+        ((), 8),
+    ],
+)
+def test_speakers_are_assigned_as_meeteval_does(said: tuple[str, ...], errors: int) -> None:
+    from meeteval.wer import cp_word_error_rate
+
+    one = Reference(Path("a.wav"), "en", "meeting", " ".join(TOLD_APART), speaker_texts=TOLD_APART)
+    found = score(one, transcript("a.wav", *said), NORMALISERS["basic"])
+    assert found.speakers is not None and (found.speakers.errors, found.speakers.n_reference) == (errors, 8)
+    theirs = cp_word_error_rate(list(TOLD_APART), list(said), reference_sort=False, hypothesis_sort=False)
+    assert theirs.errors == errors and found.swapped == 0
+    alone = score(replace(one, text=None), transcript("a.wav", *said), NORMALISERS["basic"])
+    assert alone.words == alone.speakers == found.speakers, "without a text of all, words count by speaker"
+
+
+def test_without_references_by_speaker_there_is_no_cpwer() -> None:
+    one = Reference(Path("a.wav"), "en", "read", "hello there")
+    assert score(one, transcript("a.wav", "hello", "there"), NORMALISERS["basic"]).speakers is None
+
+
 def test_words_where_nobody_speaks_are_invented() -> None:
     hum = Reference(Path("a.wav"), "en", "silence")
     found = score(hum, transcript("a.wav", "Thank you."), NORMALISERS["spelled"])
