@@ -152,6 +152,7 @@ class Report:
             "n_chunks": result.n_chunks,
             "n_repaired": result.n_repaired,
             "n_rejected": result.n_rejected,
+            "n_contradicted": result.n_contradicted,
             "fingerprint": ",".join(sorted(fingerprints))[:1000],
             "versions": sorted(_versions(result.devices).items()),
         }
@@ -239,6 +240,7 @@ class Report:
             self._line(
                 "chunks", f"{result.n_chunks}, repaired {result.n_repaired}, rejected {result.n_rejected}"
             ),
+            *self._contradicted(),
         ]
 
     def _gpus(self) -> list[str]:
@@ -250,6 +252,11 @@ class Report:
         if len(shares) > 1:
             words += f", the least {min(shares):.0%} ({printable(least)})"
         return [self._line("GPUs", words)]
+
+    def _contradicted(self) -> list[str]:
+        n = self._outcome.result.n_contradicted
+        what = "recordings sound like another language than they were decoded in: doubtful:language"
+        return [self._line("language", f"{n} {what}")] if n else []
 
     @staticmethod
     def _line(title: str, text: str) -> str:

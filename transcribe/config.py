@@ -107,7 +107,37 @@ class ChunkConfig(_Section):
 
 class LanguageConfig(_Section):
     model: str = Field(default="base", description="multilingual model that identifies languages")
-    n_chunks: int = Field(default=5, gt=0, description="chunks a channel that vote, those with most speech")
+    mode: Literal["recording", "segment"] = Field(
+        default="recording",
+        description="one language a channel; segment: one a stretch of some seconds, for recordings that"
+        " change it (every chunk is then identified, hinted ones too)",
+    )
+    n_chunks: int = Field(
+        default=5, gt=0, description="chunks a channel that vote, spread over it; segment: all do"
+    )
+    min_recording_prob: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="a recording less sure than this goes to fallback_model; without one it fails",
+    )
+    fallback_model: str | None = Field(
+        default=None,
+        description="for recordings too unsure of their language, or in one that their route's model lacks",
+    )
+    prior: dict[LanguageCode, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="how many times likelier than an unnamed language each of these is, beforehand",
+    )
+    switch_odds: float = Field(
+        default=10.0,
+        gt=1,
+        description="how many times likelier a stretch must be in another language than its recording's",
+    )
+    check_hints: bool = Field(
+        default=True,
+        description="identify hinted recordings too where their own model cannot tell; else it always does",
+    )
     min_prob: float = Field(
         default=0.5, ge=0, le=1, description="a channel less sure than this takes its recording's language"
     )

@@ -9,11 +9,12 @@ from typing import Any
 from transcribe.config import Config
 from transcribe.models.networks import VAD_NETWORK
 
-CONTENT_VERSION = 1
+CONTENT_VERSION = 2
 """Raised by hand, with a line here, when the same settings and models give other texts than before: then all
 that is published is done again. A release that changes no text leaves it alone.
 
 1: the first that is counted.
+2: languages are voted on by chunks spread over a recording, and contradictions to hints are marked.
 """
 
 _NO_CONTENT: dict[str, Any] = {
@@ -23,7 +24,9 @@ _NO_CONTENT: dict[str, Any] = {
     "decode": {"threads", "batch_s", "device"},
     "engines": {"max_memory_gb"},
 }
-_IDENTIFICATION = ("model", "n_chunks", "min_prob", "allowed")  # of the language section
+_IDENTIFICATION = (  # of the language section
+    *("model", "n_chunks", "min_prob", "allowed", "min_recording_prob", "fallback_model", "prior"),
+)
 
 
 def settings_hash(config: Config, identified_by: str | None, *hints: str | None) -> str:

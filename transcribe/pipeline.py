@@ -17,8 +17,10 @@ from functools import partial
 from transcribe import text
 from transcribe.config import Config
 from transcribe.decoding.assign import Assignment, Place, assign, voters
+from transcribe.decoding.contradiction import checked
 from transcribe.decoding.decoder import Decoder, Job
 from transcribe.decoding.gathering import each, gathered
+from transcribe.decoding.listen import jobs_of, listen
 from transcribe.engines.base import Device, Engine, identifier
 from transcribe.engines.cache import EngineCache
 from transcribe.engines.loading import choose_device
@@ -29,7 +31,7 @@ from transcribe.speech.spool import Spool
 from transcribe.storage.files import local_copy
 from transcribe.storage.s3 import S3Options
 from transcribe.transcript.merge import merge
-from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Transcript
+from transcribe.types import Chunk, Decoded, Failure, Recording, Stretch, Transcript, Vote
 from transcribe.verdicts import Status
 
 MAX_LOST = 10
@@ -129,7 +131,7 @@ class _Open:
 
     recording: Recording
     spool: Spool
-    scores: dict[Place, LanguageScores] = field(default_factory=dict)
+    votes: dict[Place, Vote] = field(default_factory=dict)
     assignment: Assignment | None = None
     decoded: list[Decoded] = field(default_factory=list)
     n_decoded: int = 0  # chunks
@@ -149,11 +151,16 @@ class _Task:
 
     of: _Open
     chunk: Chunk
-    language: str | None = None
+    languages: tuple[Stretch, ...] = ()
 
     @property
     def job(self) -> Job:
-        return Job(self.chunk, self.of.spool.pcm(self.chunk), self.language)
+        """To be identified."""
+        return Job(self.chunk, self.of.spool.pcm(self.chunk), None)
+
+    def jobs(self, config: Config) -> list[Job]:
+        """To be decoded."""
+        return jobs_of(self.chunk, self.of.spool.pcm(self.chunk), self.languages, config)
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,8 @@ class _Stages:
         for one in segmented:
             if assignment := self._assign(one):
                 tasks.setdefault(assignment.entry.name, []).extend(
-                    _Task(one, chunk, assignment.of_channel[chunk.channel]) for chunk in one.spool.chunks
+                    _Task(one, chunk, assignment.stretches[chunk.channel, chunk.index])
+                    for chunk in one.spool.chunks
                 )
         waiting = deque(window)
         yield from self._outcomes(waiting)
@@ -192,7 +200,7 @@ class _Stages:
                 yield from self._outcomes(waiting)
 
     def _identify(self, segmented: Sequence[_Open]) -> None:
-        """Language scores of the chunks that vote."""
+        """The votes of the chunks that have one."""
         ballots = [
             _Task(one, chunk)
             for one in segmented
@@ -202,20 +210,20 @@ class _Stages:
             return
         engine = identifier(self._engine(self.registry.get(self.config.language.model)))
 
-        def identify(jobs: Sequence[Job]) -> list[LanguageScores]:
-            return engine.identify_language([job.audio for job in jobs])
+        def identify(jobs: Sequence[Job]) -> list[Vote]:
+            return listen(jobs, engine, self.config)
 
         for some in _gathered(ballots):
             found = each(identify, [task.job for task in some])
-            for task, scores in zip(some, found, strict=True):
-                if isinstance(scores, Exception):
-                    task.of.fail(scores, "transcribe")
+            for task, vote in zip(some, found, strict=True):
+                if isinstance(vote, Exception):
+                    task.of.fail(vote, "transcribe")
                 else:
-                    task.of.scores[task.chunk.channel, task.chunk.index] = scores
+                    task.of.votes[task.chunk.channel, task.chunk.index] = vote
 
     def _assign(self, one: _Open) -> Assignment | None:
         if not one.failure:
-            found = assign(one.recording, one.spool.chunks, one.scores, self.registry, self.config)
+            found = assign(one.recording, one.spool.chunks, one.votes, self.registry, self.config)
             if isinstance(found, Assignment):
                 one.assignment = found
             else:
@@ -225,12 +233,19 @@ class _Stages:
     def _decode(self, entry: ModelEntry, tasks: Sequence[_Task]) -> None:
         engine = self._engine(entry)
         before_s = engine.stats.encoded_s
-        decoder = Decoder(engine, entry.applied_to(self.config), text.wants_candidates(self.config))
-        done = each(decoder.decode, [task.job for task in tasks])
+        config = entry.applied_to(self.config)
+        decoder = Decoder(engine, config, text.wants_candidates(config), entry.tells_languages)
+        jobs = [(task, job) for task in tasks for job in task.jobs(self.config)]
+        done = each(decoder.decode, [job for _, job in jobs])
         self.tell(Progress(encoded_s=engine.stats.encoded_s - before_s))
-        for task, parts in zip(tasks, done, strict=True):
-            if isinstance(parts, Exception):
-                task.of.fail(parts, "transcribe")
+        parts_of: dict[int, list[Decoded]] = {id(task): [] for task in tasks}
+        for (task, _), found in zip(jobs, done, strict=True):
+            if isinstance(found, Exception):
+                task.of.fail(found, "transcribe")
+            else:
+                parts_of[id(task)] += found
+        for task, parts in zip(tasks, parts_of.values(), strict=True):
+            if task.of.failure:
                 continue
             task.of.n_decoded += 1
             task.of.decoded += parts
@@ -268,14 +283,9 @@ class _Stages:
         if not one.spool.chunks:
             self.tell(Progress(audio_s=one.spool.duration_s))
         try:
-            return merge(
-                one.recording,
-                one.spool.segmentation,
-                text.apply(text.chain(one.recording.language, self.config), one.decoded),
-                assigned.language,
-                assigned.language_prob,
-                assigned.language_source,
-            )
+            steps = text.chain(one.recording.language, self.config)
+            decoded, spoken = checked(one.decoded, assigned.votes, assigned.spoken, self.config.language)
+            return merge(one.recording, one.spool.segmentation, text.apply(steps, decoded), spoken)
         except Exception as error:
             return failure(one.recording.recording_id, error, "merge")
 

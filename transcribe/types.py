@@ -116,6 +116,43 @@ class HypothesisWord:
 
 
 @dataclass(frozen=True)
+class LanguageScores:
+    """Language probabilities of one chunk or a stretch of it, best first."""
+
+    probs: tuple[tuple[str, float], ...]
+
+    def likeliest(self) -> LanguageScores:
+        """The few that matter, for keeping."""
+        return LanguageScores(self.probs[:5])
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """What a stretch of speech sounds like: a chunk, or some of its segments."""
+
+    scores: LanguageScores
+    speech_s: float
+    n_segments: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring segments of a chunk that are decoded in one language."""
+
+    language: str
+    n_segments: int = 0  # 0: all of the chunk's
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The ballots of one chunk, in time order; together they are all its segments."""
+
+    channel: int
+    index: int
+    ballots: tuple[Ballot, ...]
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One of the texts that beam search found for a chunk."""
 
@@ -133,6 +170,7 @@ class Hypothesis:
     avg_logprob: float
     no_speech_prob: float | None  # None: the model does not tell
     candidates: tuple[Candidate, ...] = ()  # the n best that the beam found, most probable first
+    heard: LanguageScores | None = None  # the likeliest languages, whatever it was decoded in; None: not told
 
 
 @dataclass(frozen=True)
@@ -209,15 +247,28 @@ class Segmentation:
     left_out: tuple[Dropped, ...] = ()  # channels that were not listened to, as intervals without length
 
 
+LanguageSource = Literal["hint", "vote", "prior", "fallback"]
+"""Who decided a recording's language; prior: its region's, against the vote; fallback: nobody, for want of
+speech, or of a model that speaks it, or because the vote was too unsure."""
+
+
 @dataclass(frozen=True)
-class LanguageScores:
-    """Language probabilities of one chunk, best first."""
+class HeardLanguage:
+    """How likely a recording is in a language, by its sound alone."""
 
-    probs: tuple[tuple[str, float], ...]
+    language: str
+    probability: float
 
 
-LanguageSource = Literal["hint", "vote", "fallback"]
-"""Who decided a recording's language; fallback: there was neither a hint nor speech to vote."""
+@dataclass(frozen=True)
+class SpokenLanguage:
+    """The language of a recording, who decided, and what was heard."""
+
+    language: str  # und without speech and hint
+    prob: float  # 1 for a hint, else the vote's
+    source: LanguageSource
+    heard: tuple[HeardLanguage, ...] = ()  # likeliest first, whatever decided; empty: nobody listened
+    contradicted_s: float = 0.0  # of speech that sounds like another language than it was decoded in
 
 
 @dataclass(frozen=True)
@@ -228,6 +279,7 @@ class DecodeOptions:
     n_best: int = 1  # candidates wanted, at most beam_size
     no_repeat_ngram_size: int = 0  # n-grams of this size appear once; 0: no such limit
     full_context: bool = False  # encode 30 s whatever the chunk's length
+    tell_languages: bool = False  # say what was heard, if the model can
 
 
 @dataclass(frozen=True)
@@ -243,6 +295,8 @@ class Transcript:
     text: str
     utterances: tuple[Utterance, ...]
     coverage: Coverage = field(default_factory=Coverage)
+    heard: tuple[HeardLanguage, ...] = ()  # see SpokenLanguage
+    contradicted_s: float = 0.0  # of speech that sounds like another language than it was decoded in
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Doubt(str, Enum):
     NO_SPEECH = "no_speech"
     NO_SCORE = "no_score"
     ECHO = "echo"
+    LANGUAGE = "language"
 
     def __str__(self) -> str:
         return str(self.value)
@@ -60,7 +61,10 @@ class Doubt(str, Enum):
     @property
     def publishable(self) -> bool:
         """Is a text of this doubt doubtful rather than rejected?"""
-        return self in (Doubt.NO_WORDS, Doubt.LOW_LOGPROB, Doubt.TOO_FEW_WORDS, Doubt.MISSED_SPEECH)
+        return self in (
+            *(Doubt.NO_WORDS, Doubt.LOW_LOGPROB, Doubt.TOO_FEW_WORDS, Doubt.MISSED_SPEECH),
+            Doubt.LANGUAGE,
+        )
 
     @property
     def lost(self) -> bool:
@@ -82,6 +86,7 @@ _DOUBT_MEANS = {
     Doubt.NO_SPEECH: "the model hears no speech and finds the text improbable",
     Doubt.NO_SCORE: "the model's score is no number",
     Doubt.ECHO: "another channel's words, heard on this one",
+    Doubt.LANGUAGE: "it sounds like another language than it was decoded in (`language_heard`)",
 }
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from transcribe import text
 from transcribe.config import Config
+from transcribe.decoding.contradiction import checked
 from transcribe.payload import parse
 from transcribe.tables.rows import to_row
 from transcribe.tables.schemas import TRANSCRIPTS
@@ -27,14 +28,8 @@ def merge_group(config: Config) -> Callable[[pa.Table], pa.Table]:
             known[kind].append(parse(KINDS[kind], payload))
         (assigned,), (segmentation,) = known["assigned"], known["segmentation"]
         steps = text.chain(assigned.recording.language, config)
-        transcript = merge(
-            assigned.recording,
-            segmentation,
-            text.apply(steps, known["decoded"]),
-            assigned.language,
-            assigned.language_prob,
-            assigned.language_source,
-        )
+        decoded, spoken = checked(known["decoded"], assigned.votes, assigned.spoken, config.language)
+        transcript = merge(assigned.recording, segmentation, text.apply(steps, decoded), spoken)
         return pa.Table.from_pylist([to_row(transcript, assigned.provenance)], schema=TRANSCRIPTS)
 
     return run

@@ -15,17 +15,20 @@ import pandas as pd
 import pyarrow as pa
 
 from transcribe.clock import Pcm
+from transcribe.config import Config
 from transcribe.decoding.decoder import Job
+from transcribe.decoding.listen import jobs_of
 from transcribe.payload import dump, parse
 from transcribe.tables.rows import Provenance
 from transcribe.types import (
     Chunk,
     Decoded,
     Failure,
-    LanguageScores,
-    LanguageSource,
     Recording,
     Segmentation,
+    SpokenLanguage,
+    Stretch,
+    Vote,
 )
 
 
@@ -34,10 +37,16 @@ class Assigned:
     """What the driver has decided about a recording."""
 
     recording: Recording
-    language: str
-    language_prob: float
-    language_source: LanguageSource
+    spoken: SpokenLanguage
+    votes: tuple[Vote, ...]
     provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Languages:
+    """What a chunk is decoded in, in time order."""
+
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,8 @@ KINDS: dict[str, type[Any]] = {
     "recording": Recording,
     "chunk": Chunk,
     "segmentation": Segmentation,
-    "scores": LanguageScores,
+    "vote": Vote,
+    "languages": Languages,
     "assigned": Assigned,
     "decoded": Decoded,
     "failure": Failure,
@@ -81,14 +91,14 @@ PAYLOAD = pa.schema([("recording_id", pa.string()), ("kind", pa.string()), ("pay
 PLACE = pa.schema([("recording_id", pa.string()), ("channel", pa.int32()), ("idx", pa.int32())])
 """Which chunk; ``idx``, since a Spark row has a method ``index``."""
 
-PLACEMENT = pa.schema([*PLACE, ("model", pa.string()), ("language", pa.string()), ("key", pa.int64())])
+PLACEMENT = pa.schema([*PLACE, ("model", pa.string()), ("languages", pa.string()), ("key", pa.int64())])
 """What is to be done with a chunk, and what decides on its partition."""
 
 PROBED = pa.schema([*PAYLOAD, ("duration_s", pa.float64())])
 """``recording`` with its duration, if its header tells, or ``failure``."""
 
 IDENTIFIED = pa.schema([*PAYLOAD, PLACE.field("channel"), PLACE.field("idx")])
-"""``scores`` of a chunk, ``failure``, ``cost``."""
+"""``vote`` of a chunk, ``failure``, ``cost``."""
 
 SEGMENTED = pa.schema(
     [*IDENTIFIED, ("speech_s", pa.float64()), ("duration_s", pa.float64()), ("pcm", pa.binary())]
@@ -119,8 +129,8 @@ def of_chunk(chunk: Chunk, pcm: Pcm) -> Row:
     )
 
 
-def of_scores(chunk: Chunk, scores: LanguageScores) -> Row:
-    return of(scores, chunk.recording_id, channel=chunk.channel, idx=chunk.index)
+def of_vote(recording_id: str, vote: Vote) -> Row:
+    return of(vote, recording_id, channel=vote.channel, idx=vote.index)
 
 
 def of_decoded(decoded: Decoded) -> Row:
@@ -151,9 +161,15 @@ def place(row: Any) -> ChunkPlace:
     return ChunkPlace(row.recording_id, row.channel, row.idx, row.speech_s, row.duration_s)
 
 
-def jobs(frames: Iterable[pd.DataFrame]) -> Iterator[tuple[Job, str]]:
-    """(chunk with its samples and language, model) of rows with SEGMENTED's and PLACEMENT's columns."""
+def jobs(frames: Iterable[pd.DataFrame], config: Config) -> Iterator[tuple[Job, str]]:
+    """(chunk with its samples and language, model) of rows with SEGMENTED's and PLACEMENT's columns: one a
+    language of the chunk, and one without language where none is decided."""
     row: Any
     for one in frames:
         for row in one.itertuples():
-            yield Job(value(row), np.frombuffer(row.pcm, np.int16), row.language), row.model
+            chunk, pcm = value(row), np.frombuffer(row.pcm, np.int16)
+            if row.languages is None:
+                yield Job(chunk, pcm, None), row.model
+                continue
+            for job in jobs_of(chunk, pcm, parse(Languages, row.languages).stretches, config):
+                yield job, row.model

@@ -18,10 +18,11 @@ from transcribe import text
 from transcribe.config import Config
 from transcribe.decoding.decoder import Decoder, Job
 from transcribe.decoding.gathering import each, gathered
+from transcribe.decoding.listen import listen
 from transcribe.engines.base import Engine, LanguageIdentifier, identifier
 from transcribe.errors import failure
 from transcribe.models.registry import ModelEntry
-from transcribe.types import LanguageScores
+from transcribe.types import Vote
 from udfs import rows
 from udfs.rows import DECODED, IDENTIFIED, Cost, Row
 from udfs.worker import engine_for
@@ -34,9 +35,9 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
 
     def run(frames: Frames) -> Frames:
         started = time.perf_counter()
-        for jobs, _ in _gathered(frames):
+        for jobs, _ in _gathered(frames, config):
             engine, loaded = engine_for(entry, config)
-            found = _identify(jobs, identifier(engine))
+            found = _identify(jobs, identifier(engine), config)
             task_s = time.perf_counter() - started
             started = time.perf_counter()
             cost = Cost(task_s, load_s=engine.stats.load_s if loaded else 0.0)
@@ -45,32 +46,32 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
     return run
 
 
-def _identify(jobs: Sequence[Job], engine: LanguageIdentifier) -> Iterator[Row]:
-    def identify(some: Sequence[Job]) -> list[LanguageScores]:
-        return engine.identify_language([job.audio for job in some])
+def _identify(jobs: Sequence[Job], engine: LanguageIdentifier, config: Config) -> Iterator[Row]:
+    def identify(some: Sequence[Job]) -> list[Vote]:
+        return listen(some, engine, config)
 
-    for job, scores in zip(jobs, each(identify, jobs), strict=True):
-        if isinstance(scores, Exception):
-            yield rows.of(failure(job.chunk.recording_id, scores, "transcribe"))
+    for job, vote in zip(jobs, each(identify, jobs), strict=True):
+        if isinstance(vote, Exception):
+            yield rows.of(failure(job.chunk.recording_id, vote, "transcribe"))
         else:
-            yield rows.of_scores(job.chunk, scores)
+            yield rows.of_vote(job.chunk.recording_id, vote)
 
 
 def transcribe(
     entries: Mapping[str, ModelEntry], config: Config, done_s: Accumulator[float]
 ) -> Callable[[Frames], Frames]:
-    """For ``mapInPandas``: chunks with ``model`` and ``language`` → DECODED rows, and one of cost.
+    """For ``mapInPandas``: chunks with ``model`` and ``languages`` → DECODED rows, and one of cost.
 
     ``done_s`` counts the audio seconds decoded, for the progress line.
     """
 
     def run(frames: Frames) -> Frames:
         started = time.perf_counter()
-        for jobs, model in _gathered(frames):
+        for jobs, model in _gathered(frames, config):
             entry = entries[model]
             engine, loaded = engine_for(entry, config)
             before, began = asdict(engine.stats), time.perf_counter()
-            decoded = list(_decode(jobs, engine, entry.applied_to(config)))
+            decoded = list(_decode(jobs, engine, entry, config))
             busy_s = time.perf_counter() - began
             done_s.add(sum(job.chunk.duration_s for job in jobs))
             task_s = time.perf_counter() - started
@@ -89,15 +90,16 @@ def transcribe(
     return run
 
 
-def _gathered(frames: Frames) -> Iterator[tuple[list[Job], str]]:
+def _gathered(frames: Frames, config: Config) -> Iterator[tuple[list[Job], str]]:
     """Chunks by model, with the model's name."""
-    chunks = rows.jobs(frames)
+    chunks = rows.jobs(frames, config)
     for some in gathered(chunks, seconds=lambda item: item[0].chunk.duration_s, kind=lambda item: item[1]):
         yield [job for job, _ in some], some[0][1]
 
 
-def _decode(jobs: Sequence[Job], engine: Engine, config: Config) -> Iterator[Row]:
-    decoder = Decoder(engine, config, text.wants_candidates(config))
+def _decode(jobs: Sequence[Job], engine: Engine, entry: ModelEntry, config: Config) -> Iterator[Row]:
+    own = entry.applied_to(config)
+    decoder = Decoder(engine, own, text.wants_candidates(own), entry.tells_languages)
     for job, parts in zip(jobs, each(decoder.decode, jobs), strict=True):
         if isinstance(parts, Exception):
             yield rows.of(failure(job.chunk.recording_id, parts, "transcribe"))

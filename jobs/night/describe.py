@@ -85,7 +85,7 @@ def _groups(plan: Plan) -> Iterator[str]:
     for id_, one in plan.to_do.items():
         if id_ in plan.unreadable:
             continue
-        language = "(identify)" if one.identifier else one.recording.language or ""
+        language = "(identify)" if one.is_open else one.recording.language or ""
         model = next(iter(one.models)) if len(one.models) == 1 else "(by language)"
         group = language, printable(one.recording.region), model
         seconds[group].append(plan.duration_s.get(id_, 0.0))

@@ -25,7 +25,8 @@ class ToDo:
     recording: Recording
     decision: Decision
     models: frozenset[str]  # that may transcribe it
-    identifier: str | None  # the model that identifies its language, if no hint says it
+    identifier: str | None  # the model that identifies its language or checks its hint, if one does
+    is_open: bool = False  # does no hint decide what it is decoded in?
 
 
 @dataclass
@@ -106,7 +107,11 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
             plan.given_up[id_] = failure["error"] if failure else ""
         elif decision.action == "transcribe":
             plan.to_do[id_] = ToDo(
-                recording, decision, rule.possible_models(recording), rule.identifier(recording)
+                recording,
+                decision,
+                rule.possible_models(recording),
+                rule.identifier(recording),
+                not rule.is_hinted(recording),
             )
             if failure and failure["stage"] == "worker":
                 plan.suspects.add(id_)

@@ -12,13 +12,14 @@ from jobs.night.balance import balance, partition_keys
 from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
+from transcribe.payload import dump
 from transcribe.tables.parquet import WRITTEN_FILE_DDL, write_partitioned
 from transcribe.tables.publication import stamped
 from transcribe.tables.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.types import Recording
 from udfs import rows
 from udfs.merge import merge_group
-from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, ChunkPlace, Row
+from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, ChunkPlace, Languages, Row
 from udfs.segment import segment
 from udfs.transcribe import identify, transcribe
 
@@ -35,14 +36,14 @@ def segmented(run: Run, recordings: Sequence[Recording]) -> DataFrame:
 
 
 def identified(run: Run, segmented: DataFrame, chunks: Sequence[ChunkPlace]) -> DataFrame:
-    """Language scores of one or more chunks."""
+    """The votes of one or more chunks."""
     name = run.config.language.model
     wanted = small_frame(run.spark, map(rows.of_place, chunks), PLACE)
     n_tasks = min(len(chunks), 2 * run.placement.n_slots)
     return (
         segmented.where("kind = 'chunk'")
         .join(F.broadcast(wanted), PLACE.names)
-        .withColumns({"model": F.lit(name), "language": F.lit(None).cast("string")})
+        .withColumns({"model": F.lit(name), "languages": F.lit(None).cast("string")})
         .repartition(n_tasks)
         .mapInPandas(
             identify(run.registry.get(name), run.config),
@@ -52,8 +53,8 @@ def identified(run: Run, segmented: DataFrame, chunks: Sequence[ChunkPlace]) -> 
     )
 
 
-def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str, str]]) -> DataFrame:
-    """Chunks of all recordings together, each with its model and language: balanced over tasks by audio
+def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str, Languages]]) -> DataFrame:
+    """Chunks of all recordings together, each with its model and languages: balanced over tasks by audio
     seconds, one model a task."""
     if not work:
         return small_frame(run.spark, [], DECODED)
@@ -65,8 +66,8 @@ def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str
     n_tasks = max(bins) + 1
     keys = partition_keys(n_tasks)
     placed = [
-        {**rows.of_place(chunk), "model": model, "language": language, "key": keys[bin_]}
-        for (chunk, model, language), bin_ in zip(work, bins, strict=True)
+        {**rows.of_place(chunk), "model": model, "languages": dump(languages), "key": keys[bin_]}
+        for (chunk, model, languages), bin_ in zip(work, bins, strict=True)
     ]
     placement = small_frame(run.spark, placed, PLACEMENT)
     entries = {name: run.registry.get(name) for name in {model for _, model, _ in work}}

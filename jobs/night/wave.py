@@ -23,12 +23,12 @@ from jobs.night.run import Run
 from jobs.spark.errors import unhindered
 from transcribe.decoding import assign
 from transcribe.errors import PublishError
-from transcribe.tables.parquet import WrittenFile
+from transcribe.tables.parquet import WrittenFile, values
 from transcribe.tables.rows import Provenance
-from transcribe.types import Failure, LanguageScores, Recording
+from transcribe.types import Failure, Recording, Vote
 from transcribe.verdicts import Status
 from udfs import rows
-from udfs.rows import Assigned, ChunkPlace, Cost
+from udfs.rows import Assigned, ChunkPlace, Cost, Languages
 
 
 @dataclass
@@ -42,6 +42,7 @@ class WaveResult:
     n_chunks: int = 0
     n_repaired: int = 0
     n_rejected: int = 0
+    n_contradicted: int = 0  # recordings that sound like another language than they were decoded in
     segment_task_s: float = 0.0
     transcribe_task_s: float = 0.0
     model_load_s: float = 0.0
@@ -96,11 +97,14 @@ class Wave:
             self._run_inference(decoded)
         good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
         with self._step("publishing"):
-            self._publish(self._write(decoded, good), set(good))
+            files = self._write(decoded, good)
+            self._publish(files, set(good))
         result.published = sorted(good)
         result.failures = list(self._failures.values())
         result.audio_s = sum(found.duration_s[id_] for id_ in good)
         result.speech_s = sum(chunk.speech_s for id_ in good for chunk in found.chunks[id_])
+        seconds = values(files, "contradicted_s", self._run.tables.transcripts.uri, self._run.s3)
+        result.n_contradicted = sum(map(bool, seconds))
         result.n_chunks = sum(len(found.chunks[id_]) for id_ in good)
         return result
 
@@ -138,12 +142,12 @@ class Wave:
     def _assign(self, segmented: DataFrame, found: _Segmented) -> dict[str, assign.Assignment]:
         """Language and model of each recording that has not failed."""
         registry, config = self._run.registry, self._run.config
-        scores = self._run_identification(segmented, found)
+        votes = self._run_identification(segmented, found)
         assignments: dict[str, assign.Assignment] = {}
         for id_ in found.duration_s:
             if id_ in self._failures:
                 continue
-            assigned = assign.assign(self._recordings[id_], found.chunks[id_], scores[id_], registry, config)
+            assigned = assign.assign(self._recordings[id_], found.chunks[id_], votes[id_], registry, config)
             if isinstance(assigned, Failure):
                 self._fail(assigned)
             else:
@@ -152,27 +156,27 @@ class Wave:
 
     def _run_identification(
         self, segmented: DataFrame, found: _Segmented
-    ) -> dict[str, dict[assign.Place, LanguageScores]]:
-        """Language scores of the chunks that vote, a recording."""
+    ) -> dict[str, dict[assign.Place, Vote]]:
+        """The votes of each recording's chunks."""
         registry, config = self._run.registry, self._run.config
         voters = [
             chunk
             for id_, chunks in found.chunks.items()
             for chunk in assign.voters(self._recordings[id_], chunks, registry, config)
         ]
-        scores: dict[str, dict[assign.Place, LanguageScores]] = defaultdict(dict)
+        votes: dict[str, dict[assign.Place, Vote]] = defaultdict(dict)
         if not voters:
-            return scores
+            return votes
         with self._step("identifying languages", stages.INFERENCE_POOL):
             identified = stages.identified(self._run, segmented, voters).collect()
         for row in identified:
-            if row.kind == "scores":
-                scores[row.recording_id][row.channel, row.idx] = rows.value(row)
+            if row.kind == "vote":
+                votes[row.recording_id][row.channel, row.idx] = rows.value(row)
             elif row.kind == "failure":
                 self._fail(rows.value(row))
             else:
                 self._add_cost(rows.value(row))
-        return scores
+        return votes
 
     def _run_inference(self, decoded: DataFrame) -> None:
         """Verdicts, failures and costs are counted; the texts stay where they are."""
@@ -211,9 +215,8 @@ class Wave:
         run, entry = self._run, assignment.entry
         return Assigned(
             recording,
-            assignment.language,
-            assignment.language_prob,
-            assignment.language_source,
+            assignment.spoken,
+            assignment.votes,
             Provenance(
                 entry.name,
                 entry.revision,
@@ -233,10 +236,12 @@ class Wave:
             self._run.tables.publish_wave(self._run.id, self._number, files, ids)
 
 
-def _work(found: _Segmented, assignments: dict[str, assign.Assignment]) -> list[tuple[ChunkPlace, str, str]]:
-    """What is to be decoded: each chunk with its model and language."""
+def _work(
+    found: _Segmented, assignments: dict[str, assign.Assignment]
+) -> list[tuple[ChunkPlace, str, Languages]]:
+    """What is to be decoded: each chunk with its model and languages."""
     return [
-        (chunk, assigned.entry.name, assigned.of_channel[chunk.channel])
+        (chunk, assigned.entry.name, Languages(assigned.stretches[chunk.channel, chunk.index]))
         for id_, assigned in assignments.items()
         for chunk in found.chunks[id_]
     ]

@@ -51,7 +51,7 @@ def code_blocks(language: str) -> list[str]:
 
 def leaves(values: object, prefix: str = "") -> dict[str, object]:
     """Dotted keys and values of a dumped configuration; mappings that people fill in are values."""
-    if not isinstance(values, dict) or prefix in ("audio.headerless.", "spark.conf."):
+    if not isinstance(values, dict) or prefix in ("audio.headerless.", "language.prior.", "spark.conf."):
         return {prefix[:-1]: values}
     return {key: value for name in values for key, value in leaves(values[name], f"{prefix}{name}.").items()}
 

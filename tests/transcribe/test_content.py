@@ -15,12 +15,22 @@ from transcribe.errors import ConfigError
 NO_CONTENT = ("job", "storage", "spark")
 SPEED = {"audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
 LIMITS = {"audio.decoder_memory_gb", "audio.decoder_timeout_s", "engines.max_memory_gb"}
-IDENTIFICATION = {"language.model", "language.n_chunks", "language.min_prob", "language.allowed"}
+IDENTIFICATION = {
+    f"language.{name}"
+    for name in (
+        *("model", "n_chunks", "min_prob", "allowed"),
+        *("min_recording_prob", "fallback_model", "prior"),
+    )
+}
 OTHER_VALUES = {
     "audio.channels": "mix",
     "audio.headerless": {".vox": {"format": "s16le", "sample_rate": 8000}},
     "language.model": "other",
     "language.allowed": ["en"],
+    "language.mode": "segment",
+    "language.min_recording_prob": 0.5,
+    "language.fallback_model": "large-v3",
+    "language.prior": {"da": 5},
     "language.chinese_script": "traditional",
     "decode.device": "cuda",
     "decode.compute_type": "float32",

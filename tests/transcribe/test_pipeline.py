@@ -117,12 +117,22 @@ def test_two_sides_may_speak_two_languages(call, models):
     assert run(call, models, en=1.0, of_channel_1={"es": 0.4, "pt": 0.35, "de": 0.25})[1][-1][1] == "en"
 
 
-def test_the_language_routes_to_a_model_and_a_hint_asks_nobody(call, models):
+def test_the_language_routes_to_a_model_and_a_hint_decides(call, models):
     transcript, asked = run(call, models, fr=0.9, en=0.1)
     assert transcript.language == "fr" and set(asked) == {("many", "?"), ("french", "fr")}
-    hinted, asked = run(call, models, hint="fr", en=1.0)
+    unchecked = load([], ["language.model=many", "language.check_hints=false"])
+    hinted, asked = run(call, models, unchecked, hint="fr", en=1.0)
     assert hinted.language_prob == 1.0 and set(asked) == {("french", "fr")}
-    assert hinted.utterances == transcript.utterances
+    assert hinted.utterances == transcript.utterances and hinted.heard == ()
+
+
+def test_a_wrong_hint_decides_and_is_contradicted(call, models):
+    """The French model knows one language; the multilingual one is asked in its place."""
+    transcript, asked = run(call, models, hint="fr", en=1.0)
+    assert set(asked) == {("many", "?"), ("french", "fr")}
+    assert (transcript.language, transcript.language_source) == ("fr", "hint")
+    assert [one.language for one in transcript.heard] == ["en"] and transcript.contradicted_s > 0
+    assert {u.verdict for u in transcript.utterances} == {"doubtful:language"}
 
 
 def test_a_model_that_does_not_speak_the_language_is_an_error_of_the_recording(call, models):

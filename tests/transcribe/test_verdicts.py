@@ -36,7 +36,7 @@ def test_each_is_explained_in_a_line():
 
 def test_what_a_doubt_leads_to():
     assert {doubt.value for doubt in Doubt if doubt.publishable} == {
-        *("no_words", "low_logprob", "too_few_words", "missed_speech")
+        *("no_words", "low_logprob", "too_few_words", "missed_speech", "language")
     }
     assert {doubt.value for doubt in Doubt if doubt.lost} == {
         *("too_few_words", "missed_speech", "loop", "too_many_characters")

@@ -20,6 +20,7 @@ from transcribe.engines.cache import EngineCache
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import InferenceError
 from transcribe.models.registry import ModelEntry, Registry
+from transcribe.payload import dump
 from transcribe.types import (
     Chunk,
     ChunkAudio,
@@ -28,6 +29,7 @@ from transcribe.types import (
     LanguageScores,
     Piece,
     Segment,
+    Stretch,
 )
 from udfs import rows, worker
 from udfs import transcribe as bridge
@@ -83,7 +85,7 @@ def chunks(*ids: str, n: int = 2, model: str = "fake") -> pd.DataFrame:
     ]
     pcm = np.zeros(16_000, np.int16)
     frame = rows.frame([rows.of_chunk(chunk, pcm) for chunk in made], SEGMENTED)
-    return frame.assign(language="en", model=model)
+    return frame.assign(languages=dump(rows.Languages((Stretch("en"),))), model=model)
 
 
 def held(frames: Iterable[pd.DataFrame], kind: str) -> list[Any]:
@@ -114,9 +116,9 @@ def test_a_chunk_on_which_the_engine_fails_fails_alone(touchy: None, entry: Mode
 def test_a_chunk_whose_language_cannot_be_identified_fails_alone(touchy: None, entry: ModelEntry) -> None:
     found = list(bridge.identify(entry, Config())(iter([chunks("a", BAD, "c")])))
     (frame,) = found
-    scores = frame[frame.kind == "scores"]
-    assert list(zip(scores.recording_id, scores.idx, strict=True)) == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
-    assert {one.probs[0] for one in held(found, "scores")} == {("en", 0.9)}
+    votes = frame[frame.kind == "vote"]
+    assert list(zip(votes.recording_id, votes.idx, strict=True)) == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
+    assert {one.ballots[0].scores.probs[0] for one in held(found, "vote")} == {("en", 0.9)}
     assert {one.recording_id for one in held(found, "failure")} == {BAD}
 
 
@@ -169,10 +171,12 @@ def test_a_models_own_settings_reach_the_decoder(entry: ModelEntry, monkeypatch:
 def test_batches_are_gathered_whatever_arrow_made_of_them(touchy: None, entry: ModelEntry) -> None:
     """By audio seconds and model, not by frames."""
     frames = [chunks("a", n=1), chunks("b", n=700), chunks("c", n=700), chunks("d", n=1, model="other")]
-    gathered = [[job.chunk.recording_id for job in jobs] for jobs, _ in bridge._gathered(iter(frames))]
+    gathered = [
+        [job.chunk.recording_id for job in jobs] for jobs, _ in bridge._gathered(iter(frames), Config())
+    ]
     assert [len(batch) for batch in gathered] == [1200, 201, 1]
     assert gathered[0][0] == "a" and gathered[2] == ["d"]
-    assert list(bridge._gathered(iter([]))) == []
+    assert list(bridge._gathered(iter([]), Config())) == []
 
 
 def test_no_chunks_need_no_engine(monkeypatch: pytest.MonkeyPatch, entry: ModelEntry) -> None:

@@ -78,13 +78,16 @@ class _Suspect:
 class Decoder:
     """Decodes batches of chunks with one engine under one configuration."""
 
-    def __init__(self, engine: Engine, config: Config, keep_candidates: bool = False) -> None:
-        """``keep_candidates``: results hold what the beam found beside the text, for a later step."""
+    def __init__(
+        self, engine: Engine, config: Config, keep_candidates: bool = False, tell_languages: bool = False
+    ) -> None:
+        """``keep_candidates``: results hold what the beam found beside the text, for a later step;
+        ``tell_languages``: and which languages the model heard. Never ask a model of one language."""
         self._engine = engine
         self._config = config
         self._keep_candidates = keep_candidates
         decode = config.decode
-        self._first = _options(decode.beam_size, decode.full_context)
+        self._first = replace(_options(decode.beam_size, decode.full_context), tell_languages=tell_languages)
         self._careful = _options(max(CAREFUL_BEAM, decode.beam_size), full_context=True)
 
     def decode(self, jobs: Sequence[Job]) -> list[list[Decoded]]:
@@ -214,7 +217,8 @@ def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
         verdict = Verdict(Status.REPAIRED, first.doubt) if first.doubt else Verdict(Status.OK)
     else:
         verdict = Verdict(Status.DOUBTFUL if chosen.doubt.publishable else Status.REJECTED, chosen.doubt)
-    return Decoded(chunk, chosen.hypothesis, verdict, attempts)
+    hypothesis = replace(chosen.hypothesis, heard=first.hypothesis.heard)  # of the whole: parts tell less
+    return Decoded(chunk, hypothesis, verdict, attempts)
 
 
 def _slim(decoded: Decoded) -> Decoded:

@@ -1,4 +1,4 @@
-"""Which language is spoken: a hint when given, else a vote of several chunks a channel."""
+"""Which language is spoken: a hint when given, else a vote of chunks spread over each channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 from transcribe.config import LanguageConfig
 from transcribe.languages import UNDETERMINED
-from transcribe.types import LanguageScores, LanguageSource
+from transcribe.types import Ballot, HeardLanguage, LanguageScores, LanguageSource
+
+RARE = dict.fromkeys(("la", "yi", "nn", "sa", "haw"), 0.1)
+"""Whisper hears these far more often than they are spoken: for strong
+accents, mostly. A ``language.prior`` of their own, or being allowed by name, makes them equal."""
+LEAST_SPEECH_S = 0.1
+"""Of a ballot, so that each counts for something."""
+N_HEARD, LEAST_HEARD_PROB = 3, 0.05
+"""How many languages are named as heard, and how likely the last must be."""
+
+Probs = dict[str, float]
+"""Language → probability, summing up to 1; empty where nothing was heard."""
 
 
 class Decision(NamedTuple):
@@ -21,26 +32,55 @@ class Decision(NamedTuple):
 
 
 def choose_chunks(speech_s_by_chunk: Mapping[int, float], config: LanguageConfig) -> list[int]:
-    """Indices of one channel's chunks that vote: those with the most speech, in time order."""
-    ranked = sorted(speech_s_by_chunk, key=lambda index: (-speech_s_by_chunk[index], index))
-    return sorted(ranked[: config.n_chunks])
+    """Indices of one channel's chunks that vote, in time order: of as many stretches of equally many chunks,
+    the one with the most speech in each."""
+    indices = sorted(speech_s_by_chunk)
+    n = min(config.n_chunks, len(indices))
+    stretches = [indices[len(indices) * i // n : len(indices) * (i + 1) // n] for i in range(n)]
+    return [max(some, key=lambda index: (speech_s_by_chunk[index], -index)) for some in stretches]
 
 
-def vote(ballots: Sequence[tuple[LanguageScores, float]], config: LanguageConfig) -> tuple[str, float]:
-    """Language and probability from (scores, speech seconds) of several chunks; ties go by name.
+def likely(scores: LanguageScores, config: LanguageConfig, *, prior: bool = True) -> Probs:
+    """Of the languages that may be, each times its ``language.prior``, or what is ``RARE``."""
+    usual = {code: factor for code, factor in RARE.items() if code not in config.allowed}
+    factors = {**usual, **config.prior} if prior else usual
+    found = {
+        code: prob * factors.get(code, 1.0)
+        for code, prob in scores.probs
+        if not config.allowed or code in config.allowed
+    }
+    total = sum(found.values())
+    return {code: prob / total for code, prob in found.items()} if total else {}
 
-    The probability is the speech-weighted mean of the chunks'. No ballots give (``und``, 0).
-    """
+
+def vote(ballots: Iterable[Ballot], config: LanguageConfig, *, prior: bool = True) -> Probs:
+    """What several stretches sound like together: their mean, weighted by seconds of speech."""
+    return _mean((likely(ballot.scores, config, prior=prior), ballot.speech_s) for ballot in ballots)
+
+
+def heard(found: Iterable[tuple[LanguageScores, float]]) -> tuple[HeardLanguage, ...]:
+    """The likeliest languages of (scores, seconds of speech), whatever may be or was expected."""
+    mean = _mean((likely(scores, LanguageConfig()), speech_s) for scores, speech_s in found)
+    ranked = sorted(mean, key=lambda code: (-mean[code], code))[:N_HEARD]
+    return tuple(
+        HeardLanguage(code, round(mean[code], 4))
+        for n, code in enumerate(ranked)
+        if not n or mean[code] >= LEAST_HEARD_PROB
+    )
+
+
+def _mean(found: Iterable[tuple[Mapping[str, float], float]]) -> Probs:
     totals: dict[str, float] = defaultdict(float)
-    for scores, speech_s in ballots:
-        probs = {code: p for code, p in scores.probs if not config.allowed or code in config.allowed}
-        norm = sum(probs.values()) or 1.0
+    for probs, speech_s in found:
         for code, prob in probs.items():
-            totals[code] += prob / norm * max(speech_s, 0.1)
-    if not totals:
-        return UNDETERMINED, 0.0
-    best = min(totals, key=lambda code: (-totals[code], code))
-    return best, totals[best] / sum(totals.values())
+            totals[code] += prob * max(speech_s, LEAST_SPEECH_S)
+    total = sum(totals.values())
+    return {code: share / total for code, share in totals.items()} if total else {}
+
+
+def best(probs: Mapping[str, float]) -> str:
+    """The likeliest; ties go by name. ``und`` of none."""
+    return min(probs, key=lambda code: (-probs[code], code), default=UNDETERMINED)
 
 
 def speech_by_channel(chunks: Iterable[tuple[int, float]]) -> dict[int, float]:
@@ -53,7 +93,7 @@ def speech_by_channel(chunks: Iterable[tuple[int, float]]) -> dict[int, float]:
 
 def decide(
     hint: str | None,
-    voted: Mapping[int, tuple[str, float]],
+    ballots: Mapping[int, Sequence[Ballot]],
     speech_s: Mapping[int, float],
     config: LanguageConfig,
 ) -> Decision:
@@ -65,12 +105,26 @@ def decide(
     """
     if hint:
         return Decision(dict.fromkeys(speech_s, hint), hint, 1.0, "hint")
+    voted = {channel: vote(some, config) for channel, some in ballots.items()}
+    language, prob = _most_spoken(voted, speech_s)
+    if language == UNDETERMINED:
+        return Decision({}, language, 0.0, "fallback")
+    of_channel = {
+        c: best(probs) if probs.get(best(probs), 0.0) >= config.min_prob else language
+        for c, probs in voted.items()
+    }
+    unbiased = {channel: vote(some, config, prior=False) for channel, some in ballots.items()}
+    swayed = bool(config.prior) and _most_spoken(unbiased, speech_s)[0] != language
+    return Decision(of_channel, language, prob, "prior" if swayed else "vote")
+
+
+def _most_spoken(voted: Mapping[int, Probs], speech_s: Mapping[int, float]) -> tuple[str, float]:
+    """Each channel stands for its likeliest language, with its seconds times the probability."""
     weights: dict[str, float] = defaultdict(float)
-    for channel, (code, prob) in voted.items():
-        weights[code] += prob * speech_s[channel]
-    if not weights:
-        return Decision({}, UNDETERMINED, 0.0, "fallback")
-    best = min(weights, key=lambda code: (-weights[code], code))
-    languages = {c: code if prob >= config.min_prob else best for c, (code, prob) in voted.items()}
-    of_best = [c for c, (code, _) in voted.items() if code == best]
-    return Decision(languages, best, weights[best] / sum(speech_s[c] for c in of_best), "vote")
+    seconds: dict[str, float] = defaultdict(float)
+    for channel, probs in voted.items():
+        if probs:
+            weights[best(probs)] += probs[best(probs)] * speech_s[channel]
+            seconds[best(probs)] += speech_s[channel]
+    language = best(weights)
+    return language, weights[language] / seconds[language] if weights else 0.0

@@ -105,12 +105,15 @@ class CTranslate2Engine:
             raise ModelError("an English-only model cannot tell which language is spoken")
 
         def identify(_: Sequence[ChunkAudio], parts: list[Any]) -> list[LanguageScores]:
-            return [
-                LanguageScores(tuple((token[2:-2], float(prob)) for token, prob in scores))
-                for scores in self._model.detect_language(_together(parts))
-            ]
+            return self._languages(_together(parts))
 
-        return self._run(chunks, True, identify)
+        return self._run(chunks, False, identify)
+
+    def _languages(self, encoded: Any) -> list[LanguageScores]:
+        return [
+            LanguageScores(tuple((token[2:-2], float(prob)) for token, prob in scores))
+            for scores in self._model.detect_language(encoded)
+        ]
 
     def _run(
         self,
@@ -152,8 +155,12 @@ class CTranslate2Engine:
     ) -> list[Hypothesis]:
         of_chunk = [self._tokens.of(chunk.language) for chunk in batch]
         length_s = parts[0].shape[1] / ENCODED_PER_S
+        encoded = _together(parts)
+        heard: Sequence[LanguageScores | None] = [None] * len(batch)
+        if options.tell_languages and self._model.is_multilingual:
+            heard = [scores.likeliest() for scores in self._languages(encoded)]
         results = self._model.generate(
-            _together(parts),
+            encoded,
             [prompt(tokenizer) for tokenizer in of_chunk],
             beam_size=options.beam_size,
             num_hypotheses=options.n_best,
@@ -165,7 +172,7 @@ class CTranslate2Engine:
         )
         tokens = [[t for t in result.sequences_ids[0] if t < of_chunk[0].eot] for result in results]
         words = self._align(batch, parts, tokens)
-        return [_hypothesis(*found) for found in zip(of_chunk, results, words, strict=True)]
+        return [_hypothesis(*found) for found in zip(of_chunk, results, words, heard, strict=True)]
 
     def _align(
         self, batch: Sequence[ChunkAudio], parts: list[Any], tokens: list[list[int]]
@@ -201,7 +208,9 @@ def _together(parts: list[Any]) -> Any:
     return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(part) for part in parts]))
 
 
-def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, ...]) -> Hypothesis:
+def _hypothesis(
+    tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, ...], heard: LanguageScores | None
+) -> Hypothesis:
     """The beam's best, with all that it found; CTranslate2's scores leave out the end token's place."""
     candidates = tuple(
         Candidate(
@@ -218,4 +227,5 @@ def _hypothesis(tokenizer: Tokenizer, result: Any, words: tuple[HypothesisWord, 
         avg_logprob=best.avg_logprob,
         no_speech_prob=result.no_speech_prob,
         candidates=candidates,
+        heard=heard,
     )

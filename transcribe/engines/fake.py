@@ -7,6 +7,7 @@ English.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from transcribe.config import Config
@@ -16,6 +17,7 @@ from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWo
 
 WORD_S = 0.5
 STRIDE, MODULUS = 7919, 10_007
+HEARD = LanguageScores((("en", 0.9), ("de", 0.1)))
 
 
 def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> FakeEngine:
@@ -34,10 +36,11 @@ class FakeEngine:
         pass
 
     def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
-        return [self._hypothesis(chunk) for chunk in chunks]
+        heard = HEARD if options.tell_languages else None
+        return [replace(self._hypothesis(chunk), heard=heard) for chunk in chunks]
 
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        return [LanguageScores((("en", 0.9), ("de", 0.1))) for _ in chunks]
+        return [HEARD for _ in chunks]
 
     def _hypothesis(self, chunk: ChunkAudio) -> Hypothesis:
         self.stats.audio_s += chunk.duration_s

@@ -46,8 +46,8 @@ class Model(Protocol):
         """One hypothesis a chunk; ``length_s`` of each is encoded."""
         ...
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        """Raises ``ModelError`` when the model cannot."""
+    def identify_language(self, chunks: Sequence[ChunkAudio], length_s: float) -> list[LanguageScores]:
+        """``length_s`` of each is encoded. Raises ``ModelError`` when the model cannot."""
         ...
 
     def read(self, chunk: ChunkAudio, text: str) -> Reading:
@@ -92,8 +92,8 @@ class Seq2SeqEngine:
         )
 
     def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        lengths_s = [self._model.encoded_s(chunk.duration_s, True) for chunk in chunks]
-        return self._run(chunks, lengths_s, lambda some, _: self._model.identify_language(some))
+        lengths_s = [self._model.encoded_s(chunk.duration_s, False) for chunk in chunks]
+        return self._run(chunks, lengths_s, self._model.identify_language)
 
     def read(self, chunk: ChunkAudio, text: str) -> Reading:
         """See ``base.Reader``."""

@@ -78,7 +78,7 @@ class TransformersModel:
     ) -> list[Hypothesis]:
         return [self._hypothesis(chunk, options) for chunk in chunks]
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+    def identify_language(self, chunks: Sequence[ChunkAudio], length_s: float) -> list[LanguageScores]:
         raise ModelError("a model run through transformers cannot tell which language is spoken")
 
     def read(self, chunk: ChunkAudio, text: str) -> Reading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,9 @@ class WhisperModel:
         prompts = [whisper_tokens.prompt(tokenizer) for tokenizer in tokenizers]
         max_tokens = min(self._network.max_positions // 2, 10 + math.ceil(self._max_tokens_per_s * length_s))
         memory = self._encode(chunks, length_s)
+        heard: Sequence[LanguageScores | None] = [None] * len(chunks)
+        if options.tell_languages and self._is_multilingual:
+            heard = [scores.likeliest() for scores in self._heard(memory, len(chunks))]
         decoding = Decoding(self._network, memory, options.beam_size, len(prompts[0]) + max_tokens)
         first, last = decoding.prompt(torch.tensor(prompts, device=self._network.device))
         no_speech = first.softmax(-1)[:, tokenizers[0].no_speech].tolist()
@@ -96,16 +100,20 @@ class WhisperModel:
         places = decoding.places()
         words = self._words(chunks, prompts, [of_chunk[0] for of_chunk in found], memory, places)
         return [
-            self._hypothesis(chunk, of_chunk, prob, of_words, options.n_best)
-            for chunk, of_chunk, prob, of_words in zip(chunks, found, no_speech, words, strict=True)
+            replace(self._hypothesis(chunk, of_chunk, prob, of_words, options.n_best), heard=scores)
+            for chunk, of_chunk, prob, of_words, scores in zip(
+                chunks, found, no_speech, words, heard, strict=True
+            )
         ]
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        """With the whole window of context."""
+    def identify_language(self, chunks: Sequence[ChunkAudio], length_s: float) -> list[LanguageScores]:
         if not self._is_multilingual:
             raise ModelError("an English-only model cannot tell which language is spoken")
-        decoding = Decoding(self._network, self._encode(chunks, WINDOW_S), 1, 1)
-        start = torch.full((len(chunks), 1), self._tokens.of(None).sot, device=self._network.device)
+        return self._heard(self._encode(chunks, length_s), len(chunks))
+
+    def _heard(self, memory: Memory, n_chunks: int) -> list[LanguageScores]:
+        decoding = Decoding(self._network, memory, 1, 1)
+        start = torch.full((n_chunks, 1), self._tokens.of(None).sot, device=self._network.device)
         codes = [name[2:-2] for name in self._languages]
         probs = decoding.prompt(start)[0][:, list(self._languages.values())].softmax(-1)
         return [

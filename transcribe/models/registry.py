@@ -106,6 +106,11 @@ class ModelEntry(Weights):
             raise ValueError("a model that is not multilingual has one language")
         return self
 
+    @property
+    def tells_languages(self) -> bool:
+        """Can it say which language is spoken?"""
+        return self.multilingual and ENGINES[self.engine].identifies_languages
+
     def speaks(self, language: str | None) -> bool:
         """Whether it may get audio in ``language``; None: any language may come."""
         return language not in self.lacks and (self.languages is None or language in self.languages)
@@ -163,6 +168,11 @@ class Registry(Strict):
                 "language.model",
                 identifying.name,
                 f"the engine {identifying.engine} cannot identify languages",
+            )
+        fallback = config.language.fallback_model
+        if fallback is not None and not registry.get(fallback, "language.fallback_model").multilingual:
+            raise ConfigError(
+                "language.fallback_model", fallback, "knows one language only; name a multilingual model"
             )
         return registry
 
@@ -225,6 +235,15 @@ class Registry(Strict):
         """Whisper's code of the recording's hint, unless its model does not speak that: then identify."""
         hint = recording.language and whisper_code(recording.language)
         return hint if hint and self.get(self.model_name(recording, hint, override)).speaks(hint) else None
+
+    def is_identified(self, recording: Recording, config: Config) -> bool:
+        """Is its language identified before it is decoded? With a hint that can be used: to check it where
+        its own model cannot tell, and to find where the language changes."""
+        hint = self.usable_hint(recording, config.model)
+        if hint is None or config.language.mode == "segment":
+            return True
+        entry = self.get(self.model_name(recording, hint, config.model))
+        return config.language.check_hints and not entry.tells_languages
 
     def entry_for(self, recording: Recording, language: str, override: str | None) -> ModelEntry:
         """The model of a recording in ``language`` (``und``: no speech). Raises ``LanguageError``."""

@@ -8,7 +8,9 @@ longer than ``max_gap_s`` ends the chunk, which bounds how much audio has to be 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from transcribe.config import ChunkConfig
 from transcribe.types import Chunk, Piece, Segment
@@ -74,6 +76,11 @@ class ChunkPacker:
         self._pending[-1].end_s = min(self._pending[-1].end_s, duration_s)
         return [self._emit(len(self._pending))]
 
+    def finish_in(self, n_segments: Sequence[int], duration_s: float) -> list[Chunk]:
+        """Like ``finish``, in chunks of so many segments each, which are all that pend."""
+        self._pending[-1].end_s = min(self._pending[-1].end_s, duration_s)
+        return [self._emit(n) for n in n_segments]
+
     def _best_cut(self, next_start_s: float) -> int:
         """How many pending segments to take: up to the longest pause once half full."""
         starts_s = [p.segment.start_s for p in self._pending[1:]] + [next_start_s]
@@ -107,7 +114,41 @@ def split(chunk: Chunk, config: ChunkConfig) -> list[Chunk]:
     packer = ChunkPacker(chunk.recording_id, half, earliest_s=chunk.pieces[0].start_s)
     parts = [part for segment in chunk.segments for part in packer.add(segment)]
     parts += packer.finish(chunk.pieces[-1].end_s)
-    return parts if len(parts) > 1 else [chunk]
+    return [replace(part, index=chunk.index) for part in parts] if len(parts) > 1 else [chunk]
+
+
+def stretches(chunk: Chunk, min_s: float) -> list[int]:
+    """The chunk's segments in neighbouring groups of at least ``min_s`` of speech: how many are in each.
+
+    A chunk with less speech is one group.
+    """
+    counts = [0]
+    speech_s = 0.0
+    for segment in chunk.segments:
+        if speech_s >= min_s:
+            counts.append(0)
+            speech_s = 0.0
+        counts[-1] += 1
+        speech_s += segment.duration_s
+    if len(counts) > 1 and speech_s < min_s:
+        last = counts.pop()
+        counts[-1] += last
+    return counts
+
+
+def divide(chunk: Chunk, n_segments: Sequence[int], config: ChunkConfig) -> list[Chunk]:
+    """The chunk in parts of so many segments each, which are all it has; itself when one number is given.
+
+    Parts lie within the pieces of ``chunk``, so that its samples hold theirs.
+    """
+    if len(n_segments) == 1:
+        return [chunk]
+    whole = config.model_copy(update={"max_s": math.inf})
+    packer = ChunkPacker(chunk.recording_id, whole, earliest_s=chunk.pieces[0].start_s)
+    for segment in chunk.segments:
+        packer.add(segment)  # their pauses are too short to end a chunk
+    parts = packer.finish_in(n_segments, chunk.pieces[-1].end_s)
+    return [replace(part, index=chunk.index) for part in parts]
 
 
 def _length_s(padded: list[_Padded]) -> float:

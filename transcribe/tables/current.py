@@ -21,7 +21,7 @@ from transcribe.types import Recording
 
 TRANSCRIPT_COLUMNS = (
     *("recording_id", "source_version", "fingerprint", "language", "region", "service", "date"),
-    *("model", "model_revision", "engine", "duration_s"),
+    *("model", "model_revision", "engine", "duration_s", "language_source"),
 )
 """Of a transcript, what a plan takes."""
 
@@ -78,27 +78,29 @@ class Rule:
         return self._hash(*hints)
 
     def identifier(self, recording: Recording) -> str | None:
-        """Name of the model that identifies its language; None where its hint is used."""
-        hint = self._registry.usable_hint(recording, self._config.model)
-        return None if hint else self._config.language.model
+        """Name of the model that identifies its language, or checks its hint; None where none does."""
+        identified = self._registry.is_identified(recording, self._config)
+        return self._config.language.model if identified else None
 
     def possible_models(self, recording: Recording) -> frozenset[str]:
         """Names of the models that may transcribe it: more than one only while its language is open."""
         registry, override = self._registry, self._config.model
-        if override:
-            return frozenset({override})
-        hint = registry.usable_hint(recording, None)
-        if hint:
-            return frozenset({registry.model_name(recording, hint, None)})
-        return frozenset(
-            registry.route(language, recording.region, recording.service)
-            for language in (UNDETERMINED, *WHISPER)
-        )
+        if self.is_hinted(recording):
+            hint = registry.usable_hint(recording, override)
+            return frozenset({registry.model_name(recording, hint, override)})
+        fallback = self._config.language.fallback_model
+        routed = (registry.model_name(recording, language, override) for language in (UNDETERMINED, *WHISPER))
+        return frozenset(routed) | ({fallback} if fallback else set())
+
+    def is_hinted(self, recording: Recording) -> bool:
+        """Does its hint alone decide what it is decoded in?"""
+        hint = self._registry.usable_hint(recording, self._config.model)
+        return hint is not None and self._config.language.mode == "recording"
 
     def _hints(self, recording: Recording) -> tuple[str | None, ...]:
         """What ``content.settings_hash`` takes beside the configuration."""
-        name = self.identifier(recording)
-        entry = self._registry.get(name) if name else None
+        hinted = self.is_hinted(recording)
+        entry = None if hinted else self._registry.get(self._config.language.model)
         return entry.identity if entry else None, recording.language, recording.channels
 
     def _languages_without_model(self, region: str, service: str | None) -> str:
@@ -127,8 +129,12 @@ class Rule:
 
     def _change_of_model(self, recording: Recording, row: Row) -> str:
         """From which model to which the route of the row's own language has moved; "" if it has not."""
+        fallback = self._config.language.fallback_model
         try:
-            entry = self._registry.entry_for(recording, row["language"], self._config.model)
+            if row["language_source"] == "fallback" and row["language"] != UNDETERMINED and fallback:
+                entry = self._registry.get(fallback)
+            else:
+                entry = self._registry.entry_for(recording, row["language"], self._config.model)
         except LanguageError:  # identified as it was before, it would only fail: better this text than none
             return ""
         was = row["model"], row["model_revision"], row["engine"]

@@ -130,6 +130,18 @@ def write_file(
     return WrittenFile(path, values, size_bytes, statistics.n_rows, statistics.json())
 
 
+def values(files: Iterable[WrittenFile], column: str, table_uri: str, s3: S3Options) -> list[Any]:
+    """One column of files just written."""
+    filesystem, root = table_filesystem(table_uri, s3)
+    return [
+        value
+        for file in files
+        for value in pq.read_table(
+            f"{root}/{file.path}", columns=[column], filesystem=filesystem, partitioning=None
+        )[column].to_pylist()
+    ]
+
+
 def in_file_order(rows: pa.Table) -> pa.Table:
     """Sorted as a file's rows are."""
     keys = [(name, "ascending") for name in FILE_ORDER if name in rows.schema.names]

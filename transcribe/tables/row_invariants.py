@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-SINCE_VERSION_2 = ("language_source", "published_at")
+SINCE_VERSION = {2: ("language_source", "published_at"), 3: ("language_alternatives", "contradicted_s")}
 
 
 def times_inside(row: Row) -> Iterator[str]:
@@ -111,8 +111,8 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
 }
 
 
-OPTIONAL = ("service", "no_speech_prob")
-"""Not every recording has the one, not every model tells the other."""
+OPTIONAL = ("service", "no_speech_prob", "language_heard")
+"""Not every recording has the first, not every model tells the others."""
 
 
 def nulls(value: object, where: str = "row") -> Iterator[str]:
@@ -120,7 +120,9 @@ def nulls(value: object, where: str = "row") -> Iterator[str]:
     if value is None:
         yield where
     elif isinstance(value, dict):
-        optional = {*OPTIONAL, *(SINCE_VERSION_2 if value.get("schema_version") == 1 else ())}
+        version = value.get("schema_version", max(SINCE_VERSION))
+        later = {name for since, names in SINCE_VERSION.items() if version < since for name in names}
+        optional = {*OPTIONAL, *later}
         for key, inner in value.items():
             if key not in optional:
                 yield from nulls(inner, f"{where}.{key}")

@@ -45,6 +45,9 @@ def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
         "coverage": asdict(transcript.coverage),
         **vars(provenance),
         "schema_version": SCHEMA_VERSION,
+        "language_heard": transcript.heard[0].language if transcript.heard else None,
+        "language_alternatives": [asdict(one) for one in transcript.heard],
+        "contradicted_s": transcript.contradicted_s,
     }
 
 
@@ -66,6 +69,8 @@ def from_row(row: Mapping[str, Any]) -> Transcript:
     )
     columns = ("duration_s", "n_channels", "language", "language_prob", "text", "utterances", "coverage")
     values = {name: row[name] for name in columns}
+    values["heard"] = row.get("language_alternatives") or []
+    values["contradicted_s"] = row.get("contradicted_s") or 0.0
     return parse(Transcript, dump({"recording": recording, "language_source": source, **values}))
 
 

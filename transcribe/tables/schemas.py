@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TEXT, NUMBER, INTEGER = pa.string(), pa.float64(), pa.int32()
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -61,6 +61,12 @@ COVERAGE = pa.struct(
         column("dropped", pa.list_(DROPPED), "the rest: speech_s = covered_s + dropped"),
     ]
 )
+HEARD = pa.struct(
+    [
+        column("language", TEXT, "as in language"),
+        column("probability", NUMBER, "mean over its speech"),
+    ]
+)
 
 TRANSCRIPTS = pa.schema(
     [
@@ -72,7 +78,12 @@ TRANSCRIPTS = pa.schema(
         column("date", TEXT, "YYYY-MM-DD; files are sorted by it"),
         column("language", TEXT, "ISO 639-1, und without speech and hint; partition"),
         column("language_prob", NUMBER, "1 for a hint, else the vote's"),
-        column("language_source", TEXT, "hint, vote, or fallback: neither hint nor speech"),
+        column(
+            "language_source",
+            TEXT,
+            "who decided: hint, vote, prior (its weights, against the vote), or fallback: no speech, or"
+            " language.fallback_model decoded it",
+        ),
         column("region", TEXT, "as planned; partition"),
         column("service", TEXT, "as planned, or null"),
         column("duration_s", NUMBER, "of the decoded audio"),
@@ -92,6 +103,14 @@ TRANSCRIPTS = pa.schema(
         column("created_at", MOMENT, "start of that run"),
         column("published_at", MOMENT, "its commit, whole ms; later than in all commits before it"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+        column("language_heard", TEXT, "the likeliest by its sound, whoever decided; null: nobody listened"),
+        column("language_alternatives", pa.list_(HEARD), "the likeliest three by its sound, in order"),
+        column(
+            "contradicted_s",
+            NUMBER,
+            "seconds of speech that sound like another language than they were decoded in"
+            " (doubtful:language); 0: hint or vote and sound agree",
+        ),
     ]
 )
 TRANSCRIPT_PARTITIONS = ("language", "region")
@@ -143,6 +162,7 @@ RUNS = pa.schema(
         column("n_chunks", INTEGER, "model inputs of the published recordings"),
         column("n_repaired", INTEGER, "chunks doubted at first, then fine"),
         column("n_rejected", INTEGER, "chunks left out of the text"),
+        column("n_contradicted", INTEGER, "recordings that sound like another language than decoded in"),
         column("fingerprint", TEXT, "those of the recordings tried, comma-separated"),
         column("versions", pa.map_(TEXT, TEXT), "of the packages, Python and devices"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),

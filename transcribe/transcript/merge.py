@@ -8,16 +8,14 @@ from dataclasses import replace
 from transcribe.transcript.coverage import measure
 from transcribe.transcript.crosstalk import without_crosstalk
 from transcribe.transcript.utterances import utterances_of
-from transcribe.types import Decoded, LanguageSource, Recording, Segmentation, Transcript
+from transcribe.types import Decoded, Recording, Segmentation, SpokenLanguage, Transcript
 
 
 def merge(
     recording: Recording,
     heard: Segmentation,
     decoded: Sequence[Decoded],
-    language: str,
-    language_prob: float,
-    language_source: LanguageSource,
+    spoken: SpokenLanguage,
 ) -> Transcript:
     """All chunks of one recording as one transcript: utterances of all channels by start time.
 
@@ -32,10 +30,12 @@ def merge(
         recording=recording,
         duration_s=round(heard.duration_s, 3),
         n_channels=heard.n_channels,
-        language=language,
-        language_prob=round(language_prob, 4),
-        language_source=language_source,
+        language=spoken.language,
+        language_prob=round(spoken.prob, 4),
+        language_source=spoken.source,
         text=" ".join(u.text for u in utterances if u.published),
         utterances=tuple(utterances),
         coverage=replace(coverage, dropped=coverage.dropped + heard.left_out),
+        heard=spoken.heard,
+        contradicted_s=spoken.contradicted_s,
     )

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.config import LanguageConfig
-from transcribe.decoding.identify import (
-    choose_chunks,
-    decide,
-    speech_by_channel,
-    vote,
-)
-from transcribe.types import LanguageScores
+from transcribe.decoding.identify import best, choose_chunks, decide, heard, speech_by_channel, vote
+from transcribe.types import Ballot, HeardLanguage, LanguageScores
 
 CONFIG = LanguageConfig()
 
 
 @given(st.dictionaries(st.integers(0, 40), st.floats(0, 30), max_size=20), st.integers(1, 8))
-def test_the_chunks_with_most_speech_vote(speech_s, n_chunks):
+def test_voters_are_spread_over_the_channel(speech_s, n_chunks):
     chosen = choose_chunks(speech_s, LanguageConfig(n_chunks=n_chunks))
     assert chosen == sorted(set(chosen)) and len(chosen) == min(n_chunks, len(speech_s))
-    others = [s for index, s in speech_s.items() if index not in chosen]
-    assert not others or max(others) <= min(speech_s[index] for index in chosen)
+    indices = sorted(speech_s)
+    gaps = [indices.index(b) - indices.index(a) for a, b in pairwise(chosen)]
+    assert not gaps or max(gaps) < 2 * -(-len(indices) // len(chosen))
 
 
-def scores(**probs: float) -> LanguageScores:
-    return LanguageScores(tuple(sorted(probs.items(), key=lambda item: -item[1])))
+def test_of_each_stretch_the_chunk_with_most_speech_votes():
+    assert choose_chunks({0: 3.0, 1: 9.0, 2: 8.0, 3: 7.0}, LanguageConfig(n_chunks=2)) == [1, 2]
+    assert choose_chunks({0: 9.0, 1: 9.0}, LanguageConfig(n_chunks=1)) == [0]
 
 
-def test_votes_are_weighed_by_speech():
-    ballots = [(scores(en=0.9, de=0.1), 1.0), (scores(de=0.8, en=0.2), 3.0)]
-    assert vote(ballots, CONFIG) == ("de", pytest.approx((0.1 + 3 * 0.8) / 4))
-    assert vote([(scores(en=0.5, de=0.5), 2.0)], CONFIG)[0] == "de"  # ties go by name
-    assert vote([], CONFIG) == ("und", 0.0)
+def ballot(speech_s: float, **probs: float) -> Ballot:
+    return Ballot(LanguageScores(tuple(sorted(probs.items(), key=lambda item: -item[1]))), speech_s, 1)
+
+
+def test_votes_are_weighed_by_speech_and_probability():
+    found = vote([ballot(1.0, en=0.9, de=0.1), ballot(3.0, de=0.8, en=0.2)], CONFIG)
+    assert found == pytest.approx({"de": (0.1 + 3 * 0.8) / 4, "en": (0.9 + 3 * 0.2) / 4})
+    assert best(vote([ballot(2.0, en=0.5, de=0.5)], CONFIG)) == "de"  # ties go by name
+    assert vote([], CONFIG) == {} and best({}) == "und"
 
 
 def test_only_allowed_languages_are_voted_for():
-    ballots = [(scores(en=0.7, nl=0.2, de=0.1), 2.0)]
-    assert vote(ballots, LanguageConfig(allowed=("nl", "de"))) == ("nl", pytest.approx(2 / 3))
-    assert vote(ballots, LanguageConfig(allowed=("fr",))) == ("und", 0.0)
+    ballots = [ballot(2.0, en=0.7, nl=0.2, de=0.1)]
+    assert vote(ballots, LanguageConfig(allowed=("nl", "de"))) == pytest.approx({"nl": 2 / 3, "de": 1 / 3})
+    assert vote(ballots, LanguageConfig(allowed=("fr",))) == {}
+
+
+def test_a_prior_is_a_factor():
+    ballots = [ballot(2.0, no=0.5, da=0.4, en=0.1)]
+    found = vote(ballots, LanguageConfig(prior={"da": 2}))
+    assert found == pytest.approx({"no": 5 / 14, "da": 8 / 14, "en": 1 / 14})
 
 
 @given(
@@ -53,41 +62,53 @@ def test_only_allowed_languages_are_voted_for():
     ),
     st.randoms(use_true_random=False),
 )
-def test_a_vote_is_a_probability_and_knows_no_order(ballots, randomness):
-    drawn = [(scores(**probs), speech_s) for probs, speech_s in ballots if sum(probs.values()) > 1e-6]
-    code, prob = vote(drawn, CONFIG)
-    assert 0 <= prob <= 1 + 1e-9 and (code != "und") == bool(drawn)
+def test_a_vote_is_a_distribution_and_knows_no_order(ballots, randomness):
+    drawn = [ballot(speech_s, **probs) for probs, speech_s in ballots if sum(probs.values()) > 1e-6]
+    found = vote(drawn, CONFIG)
+    assert bool(found) == bool(drawn)
+    assert not drawn or sum(found.values()) == pytest.approx(1)
     randomness.shuffle(drawn)
-    assert vote(drawn, CONFIG)[1] == pytest.approx(prob)
+    assert vote(drawn, CONFIG) == pytest.approx(found)
+
+
+def test_a_language_that_is_heard_too_often_needs_better_proof():
+    ballots = [ballot(2.0, yi=0.7, de=0.2, en=0.1)]
+    assert best(vote(ballots, CONFIG)) == "de"
+    assert best(vote(ballots, LanguageConfig(allowed=("yi", "de")))) == "yi"
+    assert best(vote(ballots, LanguageConfig(prior={"yi": 1}))) == "yi"
+    assert best(vote([ballot(2.0, la=0.95, it=0.05)], CONFIG)) == "la"
+
+
+def test_what_is_heard_is_whatever_it_sounds_like():
+    found = heard([(LanguageScores((("pl", 0.7), ("cs", 0.28), ("sk", 0.02))), 4.0)])
+    assert found == (HeardLanguage("pl", 0.7), HeardLanguage("cs", 0.28))
+    assert heard([]) == ()
 
 
 def test_a_hint_decides_all():
-    assert decide("fr", {0: ("en", 0.99)}, {0: 5.0, 1: 2.0}, CONFIG) == (
-        {0: "fr", 1: "fr"},
-        "fr",
-        1.0,
-        "hint",
-    )
+    ballots = {0: [ballot(5.0, en=0.99)]}
+    assert decide("fr", ballots, {0: 5.0, 1: 2.0}, CONFIG) == ({0: "fr", 1: "fr"}, "fr", 1.0, "hint")
 
 
 def test_an_unsure_channel_takes_the_language_in_which_most_is_spoken():
-    voted = {0: ("es", 0.95), 1: ("pt", 0.4)}
-    decision = decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG)
+    sure, unsure = [ballot(1.0, es=0.95, pt=0.05)], [ballot(1.0, pt=0.4, es=0.35, it=0.25)]
+    decision = decide(None, {0: sure, 1: unsure}, {0: 60.0, 1: 3.0}, CONFIG)
     assert decision == ({0: "es", 1: "es"}, "es", pytest.approx(0.95), "vote")
-    voted = {0: ("es", 0.95), 1: ("pt", 0.6)}
-    assert decide(None, voted, {0: 60.0, 1: 3.0}, CONFIG)[0] == {0: "es", 1: "pt"}
-    assert decide(None, voted, {0: 3.0, 1: 60.0}, CONFIG)[1:] == ("pt", pytest.approx(0.6), "vote")
+    other = [ballot(1.0, pt=0.6, es=0.4)]
+    assert decide(None, {0: sure, 1: other}, {0: 60.0, 1: 3.0}, CONFIG)[0] == {0: "es", 1: "pt"}
+    assert decide(None, {0: sure, 1: other}, {0: 3.0, 1: 60.0}, CONFIG)[1:] == (
+        *("pt", pytest.approx(0.6)),
+        "vote",
+    )
 
 
 def test_channels_of_one_language_share_their_certainty():
-    voted = {0: ("it", 0.9), 1: ("it", 0.5)}
-    assert decide(None, voted, {0: 30.0, 1: 10.0}, CONFIG)[2] == pytest.approx(0.8)
+    ballots = {0: [ballot(1.0, it=0.9, es=0.1)], 1: [ballot(1.0, it=0.5, es=0.3, pt=0.2)]}
+    assert decide(None, ballots, {0: 30.0, 1: 10.0}, CONFIG)[2] == pytest.approx(0.8)
 
 
 def test_without_speech_there_is_no_language():
     assert decide(None, {}, {}, CONFIG) == ({}, "und", 0.0, "fallback")
     assert decide("en", {}, {}, CONFIG) == ({}, "en", 1.0, "hint")
-    assert speech_by_channel([]) == {} and speech_by_channel([(1, 2.0), (0, 1.0), (1, 0.5)]) == {
-        1: 2.5,
-        0: 1.0,
-    }
+    assert speech_by_channel([]) == {}
+    assert speech_by_channel([(1, 2.0), (0, 1.0), (1, 0.5)]) == {1: 2.5, 0: 1.0}

@@ -66,6 +66,7 @@ def row(of: Recording, language: str, under: Registry, config: Config = SETTINGS
         "model": entry.name,
         "model_revision": entry.revision,
         "engine": entry.engine,
+        "language_source": "vote",
     }
     assert values.keys() == set(TRANSCRIPT_COLUMNS)
     return values
@@ -253,7 +254,7 @@ def test_the_models_that_may_transcribe_it() -> None:
         one = recording(**columns)
         return set(rule.possible_models(one)), rule.identifier(one)
 
-    assert models(language="en") == ({"tiny.en"}, None)
+    assert models(language="en") == ({"tiny.en"}, "base")
     assert models(language="de") == ({"base"}, None)
     assert models() == ({"base", "tiny.en"}, "base"), "danish is in no route"
     assert models(language="yue") == ({"base", "tiny.en"}, "base"), "its model does not speak it"

@@ -13,8 +13,12 @@ from transcribe.tables import delta
 from transcribe.tables.schemas import FAILURES, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.tables.tables import Tables
 
-VERSION_1 = pa.schema([f for f in TRANSCRIPTS if f.name not in ("language_source", "published_at")])
-NEWER = {"language_source": None, "published_at": None}
+ADDED = (
+    *("language_source", "published_at"),
+    *("language_heard", "language_alternatives", "contradicted_s"),
+)
+VERSION_1 = pa.schema([f for f in TRANSCRIPTS if f.name not in ADDED])
+NEWER = dict.fromkeys(ADDED)
 
 
 @pytest.fixture

@@ -21,7 +21,17 @@ from transcribe.transcript.utterances import (
     LONGEST_UTTERANCE_S,
     to_recording,
 )
-from transcribe.types import Chunk, Decoded, Dropped, Hypothesis, HypothesisWord, Piece, Segment, Segmentation
+from transcribe.types import (
+    Chunk,
+    Decoded,
+    Dropped,
+    Hypothesis,
+    HypothesisWord,
+    Piece,
+    Segment,
+    Segmentation,
+    SpokenLanguage,
+)
 from transcribe.verdicts import Doubt, Status, Verdict
 
 ROUNDING_S = 0.0005 + 1e-6
@@ -69,7 +79,7 @@ def decoded_recordings(draw: st.DrawFn) -> tuple[Segmentation, list[Decoded]]:
 
 
 def merged(heard: Segmentation, decoded: list[Decoded]):
-    return merge(recording(), heard, decoded, "en", 0.98765432, "vote")
+    return merge(recording(), heard, decoded, SpokenLanguage("en", 0.98765432, "vote"))
 
 
 @given(decoded_recordings())
@@ -227,7 +237,9 @@ def test_a_score_that_the_model_does_not_give_stays_unknown():
 
 
 def test_nothing_said():
-    transcript = merge(recording(), Segmentation("r", 7.00049, 2, (), 0), [], "und", 0.0, "fallback")
+    transcript = merge(
+        recording(), Segmentation("r", 7.00049, 2, (), 0), [], SpokenLanguage("und", 0.0, "fallback")
+    )
     assert (transcript.text, transcript.utterances, transcript.duration_s) == ("", (), 7.0)
     assert transcript.coverage.speech_s == 0
     chunk = a_chunk((1.0, 2.0))

@@ -1,0 +1,59 @@
+"""Does a recording sound like the language that it was decoded in? A wrong hint is not published as truth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from transcribe.config import LanguageConfig
+from transcribe.decoding import identify
+from transcribe.decoding.hysteresis import follow
+from transcribe.types import Decoded, LanguageScores, SpokenLanguage, Vote
+from transcribe.verdicts import Doubt, Status, Verdict
+
+CONTRADICTED = Verdict(Status.DOUBTFUL, Doubt.LANGUAGE)
+
+
+def checked(
+    decoded: Sequence[Decoded], votes: Sequence[Vote], spoken: SpokenLanguage, config: LanguageConfig
+) -> tuple[list[Decoded], SpokenLanguage]:
+    """All chunks of a recording, in their order, those that sound like another language ``CONTRADICTED``;
+    and its language with what was heard.
+
+    By what the models heard while decoding, else by ``votes``; where nobody listened nothing is doubted. A
+    chunk's neighbours count, too (``language.switch_odds``).
+    """
+    of_chunk = {(vote.channel, vote.index): vote for vote in votes}
+    sounds = [_sound(one, of_chunk) for one in decoded]
+    results = list(decoded)
+    by_channel: dict[int, list[int]] = defaultdict(list)
+    for n in sorted(range(len(decoded)), key=lambda n: decoded[n].chunk.pieces[0].start_s):
+        by_channel[decoded[n].chunk.channel].append(n)
+    contradicted_s = 0.0
+    for places in by_channel.values():
+        if not any(sounds[n] for n in places):
+            continue
+        heard = [
+            (identify.likely(LanguageScores(sounds[n]), LanguageConfig()), decoded[n].chunk.speech_s)
+            for n in places
+        ]
+        believed = follow(heard, config.switch_odds, start=decoded[places[0]].hypothesis.language)
+        for n, language in zip(places, believed, strict=True):
+            if language != decoded[n].hypothesis.language:
+                contradicted_s += decoded[n].chunk.speech_s
+                if decoded[n].verdict.published:
+                    results[n] = replace(decoded[n], verdict=CONTRADICTED)
+    likeliest = identify.heard(
+        (LanguageScores(sound), one.chunk.speech_s) for sound, one in zip(sounds, decoded, strict=True)
+    )
+    return results, replace(spoken, heard=likeliest, contradicted_s=round(contradicted_s, 3))
+
+
+def _sound(one: Decoded, votes: Mapping[tuple[int, int], Vote]) -> tuple[tuple[str, float], ...]:
+    """Language and probability; () of a chunk that nobody listened to."""
+    if one.hypothesis.heard:
+        return one.hypothesis.heard.probs
+    vote = votes.get((one.chunk.channel, one.chunk.index))
+    mean = identify.vote(vote.ballots, LanguageConfig()) if vote else {}
+    return tuple(sorted(mean.items(), key=lambda found: (-found[1], found[0])))
