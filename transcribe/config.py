@@ -6,48 +6,18 @@ key, the value and the remedy.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from datetime import date as date_type
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
-from transcribe.errors import ConfigError, LanguageError
-from transcribe.languages import normalize_hint, whisper_code
+from transcribe.job_config import JobConfig, SparkConfig, StorageConfig
 from transcribe.layers import merged
+from transcribe.section import LanguageCode, Section, explained
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _language_code(value: object) -> str:
-    """Whisper's code of what a setting calls a language; YAML reads a bare ``no`` as false."""
-    written = "no" if value is False else str(value)
-    try:
-        tag = normalize_hint(written)
-    except LanguageError as error:
-        raise ValueError(f"{error.message}; {error.next_step.partition(';')[0]}") from None
-    if tag is None:
-        raise ValueError("name a language, such as en, or leave it out")
-    return whisper_code(tag)
-
-
-LanguageCode = Annotated[str, BeforeValidator(_language_code)]
-"""A setting that names a language, in any way that a recording's hint may: ``pt-BR`` becomes ``pt``."""
-
-
-class HeaderlessConfig(_Section):
+class HeaderlessConfig(Section):
     """How to read files of one extension that carry no header."""
 
     format: str = Field(description="FFmpeg demuxer: alaw, mulaw, s16le, gsm, ...")
@@ -55,7 +25,7 @@ class HeaderlessConfig(_Section):
     n_channels: int = Field(default=1, gt=0, description="interleaved")
 
 
-class AudioConfig(_Section):
+class AudioConfig(Section):
     channels: str = Field(
         default="auto",
         pattern=r"^(auto|mix|each|\d+(,\d+)*)$",
@@ -83,7 +53,7 @@ class AudioConfig(_Section):
     )
 
 
-class VadConfig(_Section):
+class VadConfig(Section):
     threshold: float = Field(default=0.5, gt=0, lt=1, description="speech starts at this probability")
     neg_threshold: float = Field(default=0.35, gt=0, lt=1, description="and may end below this one")
     min_speech_ms: int = Field(default=100, ge=0, description="shorter segments are noise")
@@ -93,7 +63,7 @@ class VadConfig(_Section):
     )
 
 
-class ChunkConfig(_Section):
+class ChunkConfig(Section):
     max_s: float = Field(default=22.0, gt=1, le=30, description="longest model input")
     pad_ms: int = Field(default=300, ge=0, le=2000, description="audio kept before and after speech")
     max_gap_s: float = Field(default=3.0, gt=0, le=60, description="a longer pause ends the chunk")
@@ -105,7 +75,7 @@ class ChunkConfig(_Section):
         return self
 
 
-class LanguageConfig(_Section):
+class LanguageConfig(Section):
     model: str = Field(default="base", description="multilingual model that identifies languages")
     mode: Literal["recording", "segment"] = Field(
         default="recording",
@@ -151,7 +121,7 @@ class LanguageConfig(_Section):
     )
 
 
-class DecodeConfig(_Section):
+class DecodeConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPU that Spark assigned, else the CPU; cpu; cuda"
     )
@@ -167,12 +137,12 @@ class DecodeConfig(_Section):
     full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
 
 
-class CTranslate2Config(_Section):
+class CTranslate2Config(Section):
     context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
 
 
-class Seq2SeqConfig(_Section):
+class Seq2SeqConfig(Section):
     context_margin_s: float = Field(
         default=3.0, ge=0, description="padding that Whisper encodes after a chunk"
     )
@@ -181,7 +151,7 @@ class Seq2SeqConfig(_Section):
     )
 
 
-class EnginesConfig(_Section):
+class EnginesConfig(Section):
     max_memory_gb: float = Field(
         default=8.0,
         gt=0,
@@ -191,7 +161,7 @@ class EnginesConfig(_Section):
     seq2seq: Seq2SeqConfig = Seq2SeqConfig()
 
 
-class GuardsConfig(_Section):
+class GuardsConfig(Section):
     max_compression_ratio: float = Field(default=2.4, gt=1, description="above: a loop")
     min_avg_logprob: float = Field(default=-1.0, lt=0, description="below: doubtful, decoded again")
     max_no_speech_prob: float = Field(default=0.2, gt=0, le=1, description="with a low logprob: no speech")
@@ -213,65 +183,7 @@ class GuardsConfig(_Section):
     )
 
 
-class JobConfig(_Section):
-    region: str | None = Field(default=None, description="region of recordings that name none")
-    date: str | None = Field(default=None, description="YYYY-MM-DD; default: the file's own date")
-    wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
-    task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
-    max_failed_share: float = Field(default=0.05, ge=0, le=1, description="more failures: the run is bad")
-    allowed_roots: tuple[str, ...] = Field(
-        default=(),
-        description="folders and s3:// prefixes that recordings may lie in, links followed; empty: all",
-    )
-    max_redo_share: float = Field(
-        default=0.2,
-        ge=0,
-        le=1,
-        description="a run that would do more of the published recordings again, and more than 100 of them,"
-        " stops before any work; --redo allows it once, 1 always",
-    )
-    progress_s: float = Field(
-        default=30.0,
-        gt=0,
-        description="seconds between progress lines; in a night's log twice as long after each",
-    )
-    prices: str = Field(
-        default="conf/prices.yaml", description="what a core and a GPU cost an hour, for reports"
-    )
-    stalled_s: float = Field(
-        default=900.0, gt=0, description="a step of Spark's of which no task ends for so long is told of"
-    )
-    stalled_limit_s: float = Field(
-        default=0.0,
-        ge=0,
-        description="and after so long it is cancelled, and what hangs fails as worker_hangs; 0: never",
-    )
-
-    @field_validator("date", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        """YAML reads 2026-11-02 as a date of its own."""
-        return value.isoformat() if isinstance(value, date_type) else value
-
-
-class StorageConfig(_Section):
-    s3_endpoint_url: str | None = Field(
-        default=None, description="of an S3-compatible server; default: the environment's, else AWS"
-    )
-    s3_region: str | None = Field(default=None, description="default: the environment's")
-
-
-class SparkConfig(_Section):
-    master: str | None = Field(default=None, description="used when spark-submit has set none")
-    conf: dict[str, str] = Field(default_factory=dict, description="any spark.* setting")
-    gpus_per_task: float = Field(
-        default=1.0,
-        gt=0,
-        description="GPUs that an inference task takes where executors have some; 0.5: two models on each",
-    )
-
-
-class Config(_Section):
+class Config(Section):
     audio: AudioConfig = AudioConfig()
     vad: VadConfig = VadConfig()
     chunk: ChunkConfig = ChunkConfig()
@@ -301,20 +213,4 @@ def load(files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | Sequen
     try:
         return Config.model_validate(merged(files, overrides))
     except ValidationError as error:
-        raise _explain(error) from None
-
-
-def _explain(error: ValidationError) -> ConfigError:
-    """The first problem in words; for an unknown key, the nearest known one."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "configuration"
-    if first["type"] != "extra_forbidden":
-        return ConfigError(key, first["input"], first["msg"].removeprefix("Value error, "))
-    section: Any = Config
-    for part in first["loc"][:-1]:  # through sections, and through the values of dict[str, ...]
-        is_section = hasattr(section, "model_fields")
-        section = section.model_fields[str(part)].annotation if is_section else get_args(section)[1]
-    known = sorted(section.model_fields)
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known keys here: {', '.join(known)}"
-    return ConfigError(key, first["input"], f"unknown setting; {hint}")
+        raise explained(error, Config) from None

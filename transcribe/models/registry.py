@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from transcribe.config import Config, DecodeConfig, LanguageCode
+from transcribe.config import Config, DecodeConfig
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import UNDETERMINED, whisper_code
@@ -21,6 +21,7 @@ from transcribe.models.auto import AUTO, CANDIDATES, choose_engine
 from transcribe.models.routes import Route, first_match
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.models.traits import Traits
+from transcribe.section import LanguageCode
 from transcribe.types import Recording
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transcribe.config import LanguageCode
 from transcribe.models.sources import Strict
+from transcribe.section import LanguageCode
 
 
 class Route(Strict):
