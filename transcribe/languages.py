@@ -29,6 +29,9 @@ WHISPER = frozenset(_WHISPER_CODES.split())
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces: compared by characters."""
 
+RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ps", "sd", "ur", "yi"})
+"""Languages written from right to left."""
+
 NO_HINT = frozenset({"", "auto", "unknown", "none", "nan", "null", UNDETERMINED, "mul", "mis", "zxx"})
 """Written where nothing is known, also by pandas; ``mul``, ``mis`` and ``zxx`` are ISO 639's for it."""
 

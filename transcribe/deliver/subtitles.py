@@ -3,35 +3,61 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from html import escape
 
-from transcribe.types import Transcript, Utterance
+from transcribe.deliver.cues import Cue, cues_of
+from transcribe.deliver.profile import CueRules
+from transcribe.languages import RIGHT_TO_LEFT
+from transcribe.types import Transcript
 
 FORMATS = ("text", "json", "srt", "vtt")
 
+_RIGHT_TO_LEFT = "\u202b{}\u202c"
+"""Embeds a line, so that also a player that lays out everything from the left gets it right."""
 
-def render(transcript: Transcript, format: str) -> str:
-    """One of ``FORMATS``. Rejected utterances are only in the JSON."""
+
+def render(transcript: Transcript, format: str, rules: CueRules | None = None) -> str:
+    """One of ``FORMATS``. Rejected utterances are only in the JSON; ``rules`` are for the subtitles."""
     if format == "json":
         return json.dumps(asdict(transcript), ensure_ascii=False)
-    utterances = [u for u in transcript.utterances if u.published]
-    several = len({u.channel for u in utterances}) > 1
     if format == "text":
-        return "\n".join(_line(u, several) for u in utterances)
-    mark = "," if format == "srt" else "."
-    cues = [
-        f"{number}\n{_clock(u.start_s, mark)} --> {_clock(u.end_s, mark)}\n{_line(u, several)}\n"
-        for number, u in enumerate(utterances, start=1)
-    ]
-    return "\n".join(cues if format == "srt" else ["WEBVTT\n", *cues])
+        utterances = [u for u in transcript.utterances if u.published]
+        several = len({u.speaker for u in utterances}) > 1
+        return "\n".join(f"{u.speaker}: {u.text}" if several else u.text for u in utterances)
+    cues = cues_of(transcript, rules or CueRules())
+    return webvtt(cues) if format == "vtt" else subrip(cues)
 
 
-def _line(utterance: Utterance, several: bool) -> str:
-    return f"{utterance.speaker}: {utterance.text}" if several else utterance.text
+def subrip(cues: Sequence[Cue]) -> str:
+    """Empty without cues. A speaker is a prefix. There is no escape: an arrow that is said is another one."""
+    return "\n".join(
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
+        + "".join(
+            f"{line.replace('-->', '→')}\n" for line in _lines(cue, f"{cue.speaker}: " if cue.speaker else "")
+        )
+        for number, cue in enumerate(cues, start=1)
+    )
 
 
-def _clock(time_s: float, mark: str) -> str:
-    milliseconds = round(time_s * 1000)
+def webvtt(cues: Sequence[Cue]) -> str:
+    """A speaker is a voice, ``<v channel_0>``."""
+    blocks = ["WEBVTT\n"]
+    for number, cue in enumerate(cues, start=1):
+        voice = f"<v {escape(cue.speaker, quote=False)}>" if cue.speaker else ""
+        text = "\n".join(escape(line, quote=False) for line in _lines(cue))
+        times = f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}"
+        blocks.append(f"{number}\n{times}\n{voice}{text}\n")
+    return "\n".join(blocks)
+
+
+def _lines(cue: Cue, prefix: str = "") -> list[str]:
+    lines = [prefix + cue.lines[0], *cue.lines[1:]]
+    return [_RIGHT_TO_LEFT.format(line) for line in lines] if cue.language in RIGHT_TO_LEFT else lines
+
+
+def _clock(milliseconds: int, mark: str) -> str:
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     seconds, rest = divmod(rest, 1000)
