@@ -15,13 +15,12 @@ from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.deliver.sound import Sound, read_sound
 from transcribe.deliver.transcript_page import Page, Version, lanes_of, transcript_page
-from transcribe.errors import ConfigError, RecordingError, TranscribeError
+from transcribe.errors import RecordingError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
 from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.rows import from_row
 from transcribe.tables.tables import Tables
-from transcribe.types import Transcript
 
 
 def show(recording_id: str, table: str, compare: str | None = None, config: Config | None = None) -> Page:
@@ -40,18 +39,9 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
 
 
 def _published(recording_id: str, table: str, number: int | None, s3: S3Options) -> Version:
-    transcripts = Tables(table, s3).transcripts
-    found = transcripts.find(number)
-    batches = transcripts.full_rows(found, [recording_id]) if found else []
-    rows = [row for batch in batches for row in batch.to_pylist()]
-    if not rows:
-        where = f"{table} version {number}" if number is not None else table
-        remedy = f"has no transcript in {where}; its id is the uri unless the manifest names one"
-        raise ConfigError("RECORDING_ID", recording_id, remedy)
-    row = rows[0]
-    transcript: Transcript = from_row({"language_source": None, **row})
+    row = Tables(table, s3).row_of(recording_id, number)
     title = f"{row['model']} of {row['created_at']:%Y-%m-%d %H:%M}, run {row['run_id']}"
-    return Version(title, transcript)
+    return Version(title, from_row(row))
 
 
 def _sound(versions: Sequence[Version], config: Config, s3: S3Options) -> tuple[Sound | None, str]:

@@ -62,6 +62,20 @@ class Tables:
         """Of all recordings, or of these: their rows of ``failures``."""
         return self.failures.rows(FAILURES.names, ids)
 
+    def row_of(self, recording_id: str, version: int | None = None) -> dict[str, Any]:
+        """All columns of one transcript, in the current or that version; those of version 1 lack none.
+
+        Raises ConfigError if there is none.
+        """
+        found = self.transcripts.find(version)
+        batches = self.transcripts.full_rows(found, [recording_id]) if found else []
+        rows = [row for batch in batches for row in batch.to_pylist()]
+        if not rows:
+            where = self.root if version is None else f"{self.root} version {version}"
+            remedy = f"has no transcript in {where}; its id is the uri unless the manifest names one"
+            raise ConfigError("RECORDING_ID", recording_id, remedy)
+        return {**dict.fromkeys(TRANSCRIPTS.names), **rows[0]}
+
     def publish_wave(
         self, run_id: str, wave: str, files: Collection[WrittenFile], replaced_ids: Collection[str]
     ) -> bool:
