@@ -17,6 +17,7 @@ from jobs.night.describe import N_LISTED, describe, given_up_in_words
 from jobs.night.outcome import Outcome
 from jobs.night.plan import Plan
 from jobs.night.run import Run
+from jobs.night.verdict import too_many_failed
 from jobs.spark.read import read_table
 from transcribe import __version__
 from transcribe.escape import printable
@@ -91,10 +92,7 @@ class Report:
             return f"broke off with {self.n_left} recordings to do: {self.outcome.broke_off}"
         if self.n_left:
             return f"{self.n_planned} planned, but {self.n_published} + {self.n_failed} + {self.n_skipped}"
-        max_share = self.run.config.job.max_failed_share
-        if self.failed_share > max_share:
-            return f"{self.failed_share:.1%} failed, job.max_failed_share is {max_share:.1%}"
-        return ""
+        return too_many_failed(self.plan, self.failed_now(), self.run.config.job)
 
     @property
     def verdict(self) -> str:

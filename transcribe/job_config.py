@@ -15,7 +15,18 @@ class JobConfig(Section):
     date: str | None = Field(default=None, description="YYYY-MM-DD; default: the file's own date")
     wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
     task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
-    max_failed_share: float = Field(default=0.05, ge=0, le=1, description="more failures: the run is bad")
+    max_failed_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="the run is bad if more fails of what was planned, or of what had not failed before",
+    )
+    min_failed: int = Field(
+        default=3, ge=1, description="but fewer failures than this make it bad only if they are all there was"
+    )
+    allow_empty: bool = Field(
+        default=False, description="an input that holds no recordings is a good night, not an error"
+    )
     allowed_roots: tuple[str, ...] = Field(
         default=(),
         description="folders and s3:// prefixes that recordings may lie in, links followed; empty: all",

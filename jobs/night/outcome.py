@@ -10,8 +10,12 @@ from typing import Any
 from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
+from transcribe.inputs.read import Unplannable
 from transcribe.tables.current import labels
 from transcribe.types import Failure, Recording
+
+AS_PLANNED = ("uri", "region", "date", "language", "service")
+"""Columns of ``failures`` that say what was asked for."""
 
 
 @dataclass
@@ -63,18 +67,15 @@ class Outcome:
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:
     id_ = failure.recording_id
-    region: str | None
+    one: Recording | Unplannable
     if id_ in plan.to_do:
-        recording = plan.to_do[id_].recording
-        uri, version, region = recording.uri, recording.source_version, recording.region
-        fingerprint = run.rule.failure_hash(recording, failure.error)
+        one = plan.to_do[id_].recording
+        version, fingerprint = one.source_version, run.rule.failure_hash(one, failure.error)
     else:
-        row = plan.unplannable[id_]
-        uri, version, region, fingerprint = row.uri, "", row.region, ""
+        one, version, fingerprint = plan.unplannable[id_], "", ""
     return {
-        "uri": uri,
+        **{name: getattr(one, name) for name in AS_PLANNED},
         "source_version": version,
-        "region": region,
         "fingerprint": fingerprint,
         "run_id": run.id,
         **asdict(failure),

@@ -40,6 +40,7 @@ class Plan:
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
     transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
+    failed_before: set[str] = field(default_factory=set)  # have a row in failures
     stale_failures: set[str] = field(default_factory=set)  # of recordings that succeeded since
     suspects: set[str] = field(default_factory=set)  # of to_do: crashed their worker before
     duration_s: dict[str, float] = field(default_factory=dict)  # of to_do, where known
@@ -100,6 +101,7 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
     plan = Plan(unplannable=inputs.unplannable, notes=inputs.notes())
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
+    plan.failed_before = set(failures)
     for id_, recording in inputs.recordings.items():
         transcript, failure = transcripts.get(id_), failures.get(id_)
         decision = rule.decide(recording, transcript, failure)

@@ -79,6 +79,8 @@ def test_every_recording_ends_as_a_transcript_or_a_failure_with_the_true_reason(
     )
     assert "Git LFS" in failures["pointer"]["message"]
     assert {id_ for id_, row in failures.items() if row["retryable"]} == {"missing"}
+    assert {(row["language"], row["service"]) for row in failures.values()} == {(None, None)}
+    assert failures["zero"]["date"] and failures["missing"]["date"] is None, "that of its file"
     for row in failures.values():
         assert row["attempts"] == 1 and row["run_id"] == night.report.run_id
         assert row["first_seen_at"] == row["last_seen_at"] >= night.report.run.started_at
@@ -291,9 +293,9 @@ def test_too_many_failures_end_with_1(
     told = json.loads((tmp_path / "report.json").read_text())
     assert (told["verdict"], told["failures_by_error"]) == ("bad", {"empty_file": 1})
     said = capsys.readouterr().out
-    assert "bad (100.0% failed, job.max_failed_share is 40.0%)" in said
+    assert "bad (100.0% of what was planned failed, job.max_failed_share is 40.0%)" in said
     (run,) = runs(tmp_path)
-    assert (run["verdict"], run["n_failed"]) == ("bad", 1) and "100.0% failed" in run["reason"]
+    assert (run["verdict"], run["n_failed"]) == ("bad", 1) and "100.0% of what" in run["reason"]
     capsys.readouterr()
     assert nightly.main(options) == 0, "the second time there is nothing to try"
     said = capsys.readouterr().out

@@ -83,10 +83,11 @@ def test_a_run_that_broke_off_says_what_is_left(run: Run) -> None:
 
 
 def test_too_large_a_share_of_failures_is_bad(run: Run) -> None:
-    plan = Plan({id_: to_do(id_, "new", "en") for id_ in "ab"})
-    report = Report(run, plan, outcome(result=WaveResult(published=["a"], failures=[failure("b")])))
+    plan = Plan({id_: to_do(id_, "new", "en") for id_ in "abcdef"})
+    failures = [failure(id_) for id_ in "bcd"]
+    report = Report(run, plan, outcome(result=WaveResult(published=["a", "e", "f"], failures=failures)))
     assert report.failed_share == 0.5 and report.exit_code == 1
-    assert "50.0% failed, job.max_failed_share is 5.0%" in str(report)
+    assert "bad (50.0% of what was planned failed, job.max_failed_share is 5.0%)" in str(report)
     assert "failed      b: not_audio: no audio → replace it" in str(report).splitlines()
 
 
@@ -125,12 +126,12 @@ def test_a_run_on_gpus_says_how_busy_they_were(run: Run) -> None:
 
 
 def test_machines_get_what_people_get(run: Run) -> None:
-    bad = [failure("b", "no\naudio"), failure("c")]
-    plan = Plan({id_: to_do(id_, "new") for id_ in "abc"})
+    bad = [failure("b", "no\naudio"), failure("c"), failure("d")]
+    plan = Plan({id_: to_do(id_, "new") for id_ in "abcd"})
     told = json.loads(Report(run, plan, outcome(result=WaveResult(published=["a"], failures=bad))).json())
-    assert (told["verdict"], told["exit_code"], told["n_failed"]) == ("bad", 1, 2)
-    assert told["failures_by_error"] == {"not_audio": 2}
-    assert [one["recording_id"] for one in told["failures"]] == ["b", "c"]
+    assert (told["verdict"], told["exit_code"], told["n_failed"]) == ("bad", 1, 3)
+    assert told["failures_by_error"] == {"not_audio": 3}
+    assert [one["recording_id"] for one in told["failures"]] == ["b", "c", "d"]
     assert told["started_at"].startswith("2026-01-31") and told["versions"]["pyspark"]
 
 
@@ -147,4 +148,4 @@ def test_a_bad_night_says_why_first_and_not_much_more(run: Run) -> None:
     many = [failure(f"r{n}") for n in range(500)]
     plan = Plan({one.recording_id: to_do(one.recording_id, "new") for one in many})
     lines = str(Report(run, plan, outcome(result=WaveResult(failures=many)))).splitlines()
-    assert "bad (100.0% failed" in lines[0] and len(lines) <= 30
+    assert "bad (100.0% of what was planned failed" in lines[0] and len(lines) <= 30

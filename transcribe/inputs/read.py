@@ -19,11 +19,14 @@ from transcribe.inputs import manifest
 from transcribe.inputs.folder import is_sidecar
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.rows import Row, is_date, plan, writable
+from transcribe.job_config import JobConfig
+from transcribe.storage.addresses import canonical
 from transcribe.storage.files import absolute, list_files
-from transcribe.storage.s3 import S3Options, Stat
+from transcribe.storage.s3 import S3Options, Stat, is_s3
 from transcribe.types import Failure, Recording
 
 N_STAT_THREADS = 16
+EMPTY = "holds no recordings"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Unplannable:
     failure: Failure
     uri: str
     region: str | None
+    date: str | None = None
+    language: str | None = None
+    service: str | None = None
 
 
 @dataclass
@@ -46,14 +52,16 @@ class Inputs:
 
     def notes(self) -> list[str]:
         """What was left out of the input, a line each; none if all of it was taken."""
-        lines = [f"left out: {n} {what}" for what, n in sorted(self.left_out.items())]
+        lines = [] if self.recordings or self.unplannable else [EMPTY]
+        lines += [f"left out: {n} {what}" for what, n in sorted(self.left_out.items())]
         return lines + [f"columns not used: {', '.join(self.unused_columns)}"] * bool(self.unused_columns)
 
 
 def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True) -> Inputs:
     """Everything under ``source``, in its order. Raises ``ManifestError`` when it cannot be used at all.
 
-    ``for_tables``: recordings need a region and names in UTF-8, as rows of the tables do.
+    ``for_tables``: recordings need a region and names in UTF-8, as rows of the tables do. Nothing to read is
+    an error, too, unless ``job.allow_empty``.
     """
     if config.job.date is not None and not is_date(config.job.date):
         raise ManifestError("job.date", config.job.date, "write it as YYYY-MM-DD")
@@ -65,9 +73,14 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
         else:
             rows = _files(source, config, s3, inputs.left_out)
     except StorageError as error:
-        raise ManifestError("--input", source, f"{error}; {error.next_step}") from error
+        if not (config.job.allow_empty and error.error == "not_found" and _is_prefix(source)):
+            raise ManifestError("--input", source, f"{error}; {error.next_step}") from error
+        rows = []
     if not rows:
-        raise ManifestError("--input", source, "; ".join(["holds no recordings", *inputs.notes()]))
+        if config.job.allow_empty:
+            return inputs
+        remedy = "job.allow_empty: true makes this a good night"
+        raise ManifestError("--input", source, "; ".join([*inputs.notes(), remedy]))
     unique = list(dict.fromkeys(rows))
     if for_tables and not config.job.region and not any(row.region for row in unique):
         raise ManifestError(
@@ -81,9 +94,20 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
             if isinstance(outcome, Recording):
                 inputs.recordings[row.id] = outcome
             else:  # rows that clash are one failure
-                region = writable(row.region or config.job.region or "") or None
-                inputs.unplannable[row.id] = Unplannable(outcome, writable(row.uri), region)
+                inputs.unplannable[row.id] = _unplannable(row, outcome, config.job)
     return inputs
+
+
+def _unplannable(row: Row, failure: Failure, job: JobConfig) -> Unplannable:
+    given = {"region": row.region or job.region, "language": row.language, "service": row.service}
+    held = {name: writable(text) if text else None for name, text in given.items()}
+    date = (row.date or job.date or "")[:10]
+    return Unplannable(failure, writable(row.uri), date=date if is_date(date) else None, **held)
+
+
+def _is_prefix(source: str) -> bool:
+    """A folder on S3 is there only while something is in it."""
+    return is_s3(canonical(source)) and not is_manifest(source)
 
 
 def _files(source: str, config: Config, s3: S3Options, left_out: Counter[str]) -> list[Row]:

@@ -132,6 +132,9 @@ FAILURES = pa.schema(
         column("last_seen_at", MOMENT, "last failure"),
         column("next_step", TEXT, "what to do about it"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+        column("date", TEXT, "YYYY-MM-DD, as in transcripts; null if nothing gives one"),
+        column("language", TEXT, "hint, or null"),
+        column("service", TEXT, "as planned, or null"),
     ]
 )
 

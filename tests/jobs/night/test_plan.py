@@ -77,6 +77,13 @@ def fail(tables: Tables, registry: Registry, one: Recording, **columns: Any) -> 
     tables.record_failures([tables_fixtures.failure(one.recording_id, **state, **columns)], [])
 
 
+def test_what_failed_before_is_known_whatever_is_done_about_it(tables: Tables, registry: Registry) -> None:
+    fail(tables, registry, recording("a"))
+    fail(tables, registry, recording("b"), retryable=True)
+    planned = make(tables, registry, recording("a"), recording("b"), recording("c"))
+    assert (planned.failed_before, list(planned.to_do)) == ({"a", "b"}, ["b", "c"])
+
+
 def test_all_is_new_at_first_and_planning_makes_no_tables(tables: Tables, registry: Registry) -> None:
     planned = make(tables, registry, recording("b"), recording("a"))
     assert list(planned.to_do) == ["b", "a"] and planned.n_planned == 2

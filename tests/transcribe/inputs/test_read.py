@@ -35,6 +35,31 @@ def read(source: Path | str, **job: Any) -> Inputs:
     return read_inputs(str(source), config, S3Options())
 
 
+def test_what_a_row_says_goes_with_its_failure(calls: Path) -> None:
+    row = {"region": "us", "service": "desk", "date": "2026-01-31T10:00", "language": "klingon-ish"}
+    found = read(write_as(".jsonl", calls, [{"uri": "b.wav", "recording_id": "a", **row}]))
+    one = found.unplannable["a"]
+    said = (one.region, one.service, one.date, one.language)
+    assert said == ("us", "desk", "2026-01-31", "klingon-ish") and one.failure.error == "unknown_language"
+    found = read(write_as(".jsonl", calls, [{"uri": "b.wav", "recording_id": "a", "date": "31 January"}]))
+    assert found.unplannable["a"].date is None and found.unplannable["a"].language is None
+
+
+def test_an_input_without_recordings_is_fine_only_if_that_is_said(calls: Path, tmp_path: Path) -> None:
+    """A folder that is not there is wrong all the same."""
+    empty = tmp_path / "incoming"
+    empty.mkdir()
+    (empty / "notes.json").write_text("{}")
+    with pytest.raises(ManifestError, match=r"left out: 1 .*; job\.allow_empty"):
+        read(empty)
+    found = read(empty, allow_empty=True, region=None)
+    assert not found.recordings and not found.unplannable
+    assert found.notes() == ["holds no recordings", "left out: 1 *.json beside recordings"]
+    with pytest.raises(ManifestError, match="not_found"):
+        read(tmp_path / "gone", allow_empty=True)
+    assert names(read(calls / "*.wav", allow_empty=True)) == ["b.wav"]
+
+
 def names(found: Inputs) -> list[str]:
     assert not found.unplannable
     return [Path(recording.uri).name for recording in found.recordings.values()]
