@@ -135,6 +135,7 @@ class Report:
             "n_failed": self.n_failed,
             "n_skipped": self.n_skipped,
             "n_relabelled": self._outcome.n_relabelled,
+            "n_pinned": len(self.plan.pinned),
             "n_left": self.n_left,
             "n_waves": self._outcome.n_waves,
             "audio_s": round(result.audio_s, 3),
@@ -217,6 +218,8 @@ class Report:
         plan = self.plan
         parts = [(len(plan.done), "done"), (self._outcome.n_relabelled, "relabelled")]
         words = [f"{n} {what}" for n, what in parts if n]
+        if plan.pinned:
+            words.append(f"of these {len(plan.pinned)} pinned")
         if plan.given_up:
             words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
         if len(plan.done) == plan.n_planned:

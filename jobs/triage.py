@@ -78,7 +78,16 @@ def _recording(recording_id: str, output: str, s3: S3Options) -> Recording:
     for row in tables.transcripts.rows(TRANSCRIPTS.names, [recording_id]).to_pylist():
         return from_row(row).recording
     for row in tables.failures.rows(FAILURES.names, [recording_id]).to_pylist():
-        return Recording(recording_id, row["uri"], row["source_version"], row["region"] or "", "1970-01-01")
+        hints = row["hints"] or {"language": None, "channels": None}
+        return Recording(
+            recording_id,
+            row["uri"],
+            row["source_version"],
+            row["region"] or "",
+            "1970-01-01",
+            hints["language"],
+            channels=hints["channels"] or "auto",
+        )
     raise ConfigError("RECORDING_ID", recording_id, f"is neither in transcripts nor in failures of {output}")
 
 

@@ -77,6 +77,7 @@ def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:
         **{name: getattr(one, name) for name in AS_PLANNED},
         "source_version": version,
         "fingerprint": fingerprint,
+        "hints": {"language": one.language, "channels": one.channels},
         "run_id": run.id,
         **asdict(failure),
     }

@@ -37,6 +37,7 @@ class Plan:
     relabel: dict[str, Recording] = field(default_factory=dict)  # current but for its labels
     done: list[str] = field(default_factory=list)  # current transcript, nothing changed
     given_up: dict[str, str] = field(default_factory=dict)  # id → error: failed before, nothing changed
+    pinned: list[str] = field(default_factory=list)  # of done and relabel: whatever the settings say
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
     transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
@@ -124,6 +125,8 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
                 plan.relabel[id_] = recording
             else:
                 plan.done.append(id_)
+            if transcript and transcript["pinned"]:
+                plan.pinned.append(id_)
             if failure:
                 plan.stale_failures.add(id_)
     if len(plan.redone) > MIN_REDONE:

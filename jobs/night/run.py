@@ -30,6 +30,7 @@ class Run:
     tables: Tables
     rule: Rule
     given_spark: SparkSession | None  # None: nothing has needed one yet
+    pinned: str | None = None  # why what it publishes stays as it is; None: it follows the settings
 
     @cached_property
     def spark(self) -> SparkSession:

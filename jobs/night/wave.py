@@ -224,6 +224,7 @@ class Wave:
                 run.rule.settings_hash(recording),
                 run.id,
                 run.started_at,
+                run.pinned,
             ),
         )
 

@@ -122,6 +122,12 @@ BREAKS: list[tuple[str, str, Break]] = [
         "nothing is null that must not be",
         lambda r: _set(r, "utterances", 0, "words", to=None),
     ),
+    ("no hints", "nothing is null that must not be", lambda r: r.update(hints=None)),
+    (
+        "no choice of channels",
+        "nothing is null that must not be",
+        lambda r: _set(r, "hints", "channels", to=None),
+    ),
     ("no commit's time", "nothing is null that must not be", lambda r: r.update(published_at=None)),
     ("empty language is null in Delta", "nothing is null that must not be", lambda r: r.update(language="")),
 ]
@@ -138,7 +144,13 @@ def test_broken_row_is_named(tmp_path: Path, source: Path, check: str, change: B
 
 def test_a_row_of_version_1_may_lack_what_came_later(tmp_path: Path, source: Path) -> None:
     old = sound_row(source) | {"schema_version": 1, "published_at": None, "language_source": None}
+    old["hints"] = None
     assert failing(publish(tmp_path / "out", [old])) == {}
+
+
+def test_a_recording_may_have_no_hint_and_a_row_may_be_pinned(tmp_path: Path, source: Path) -> None:
+    row = sound_row(source) | {"hints": {"language": None, "channels": "auto"}, "pinned": "better so"}
+    assert failing(publish(tmp_path / "out", [row])) == {}
 
 
 def test_two_rows_of_one_recording(tmp_path: Path, source: Path) -> None:

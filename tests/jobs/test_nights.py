@@ -125,6 +125,16 @@ def test_success_clears_a_failure(nights: list[After]) -> None:
     assert nights[2].report.n_published == 3 and nights[2].report.n_skipped == 5
 
 
+def test_the_tables_hold_the_hints_of_the_manifest(nights: list[After]) -> None:
+    def hints(row: dict[str, Any]) -> tuple[str | None, str]:
+        return row["hints"]["language"], row["hints"]["channels"]
+
+    assert hints(nights[0].failures["broken"]) == ("en", "auto")
+    assert hints(nights[0].transcripts["rehinted"]) == ("en", "auto")
+    assert hints(nights[1].transcripts["rehinted"]) == ("fr", "auto")
+    assert hints(nights[0].failures["late"]) == ("en", None), "as its row says: it could not be planned"
+
+
 def test_a_changed_setting_replaces_every_transcript(nights: list[After]) -> None:
     before, after = nights[2].transcripts, nights[3].transcripts
     assert after.keys() == before.keys()

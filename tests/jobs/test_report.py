@@ -68,6 +68,12 @@ def test_relabelled_recordings_are_skipped_and_named(run: Run) -> None:
     assert row.keys() == set(RUNS.names) - {"schema_version"}
 
 
+def test_pinned_rows_are_counted(run: Run) -> None:
+    report = Report(run, Plan(done=["a", "b"], pinned=["b"]), outcome())
+    assert "2: 2 done, of these 1 pinned, nothing new" in str(report)
+    assert report.row()["n_pinned"] == 1
+
+
 def test_a_run_that_broke_off_says_what_is_left(run: Run) -> None:
     plan = planned_by_hand()
     ended = outcome(

@@ -39,6 +39,7 @@ class Unplannable:
     date: str | None = None
     language: str | None = None
     service: str | None = None
+    channels: str | None = None
 
 
 @dataclass
@@ -99,7 +100,8 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
 
 
 def _unplannable(row: Row, failure: Failure, job: JobConfig) -> Unplannable:
-    given = {"region": row.region or job.region, "language": row.language, "service": row.service}
+    given = {name: getattr(row, name) for name in ("region", "language", "service", "channels")}
+    given["region"] = row.region or job.region
     held = {name: writable(text) if text else None for name, text in given.items()}
     date = (row.date or job.date or "")[:10]
     return Unplannable(failure, writable(row.uri), date=date if is_date(date) else None, **held)

@@ -1,8 +1,9 @@
 """What is current: what to do about each recording, and why, by what the tables hold of it.
 
 A transcript is current while its source, its settings hash and the model that its own language, region and
-service lead to are the same. If only a label has changed (region, service, a date that the manifest gives),
-the row is relabelled, not transcribed. A failure for good is final until its source or settings change.
+service lead to are the same; a pinned one while its source is. If only a label has changed (region, service,
+a date that the manifest gives), the row is relabelled, not transcribed. A failure for good is final until its
+source or settings change.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from transcribe.types import Recording
 
 TRANSCRIPT_COLUMNS = (
     *("recording_id", "source_version", "fingerprint", "language", "region", "service", "date"),
-    *("model", "model_revision", "engine", "duration_s", "language_source"),
+    *("model", "model_revision", "engine", "duration_s", "language_source", "pinned"),
 )
 """Of a transcript, what a plan takes."""
 
@@ -120,11 +121,12 @@ class Rule:
     def _of_transcript(self, recording: Recording, row: Row) -> Decision:
         if row["source_version"] != recording.source_version:
             return Decision("transcribe", "source")
-        if row["fingerprint"] != self.settings_hash(recording):
-            return Decision("transcribe", "settings")
-        change = self._change_of_model(recording, row)
-        if change:
-            return Decision("transcribe", "model", change)
+        if not row["pinned"]:
+            if row["fingerprint"] != self.settings_hash(recording):
+                return Decision("transcribe", "settings")
+            change = self._change_of_model(recording, row)
+            if change:
+                return Decision("transcribe", "model", change)
         return Decision("done" if labels(recording).items() <= row.items() else "relabel")
 
     def _change_of_model(self, recording: Recording, row: Row) -> str:

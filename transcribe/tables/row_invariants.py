@@ -13,7 +13,11 @@ Row = dict[str, Any]
 
 COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-SINCE_VERSION = {2: ("language_source", "published_at"), 3: ("language_alternatives", "contradicted_s")}
+SINCE_VERSION = {
+    2: ("language_source", "published_at"),
+    3: ("language_alternatives", "contradicted_s", "hints"),
+}
+"""Columns that rows of an earlier version lack."""
 
 
 def times_inside(row: Row) -> Iterator[str]:
@@ -111,8 +115,8 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
 }
 
 
-OPTIONAL = ("service", "no_speech_prob", "language_heard")
-"""Not every recording has the first, not every model tells the others."""
+OPTIONAL = ("row.service", "row.pinned", "row.hints.language", "no_speech_prob", "language_heard")
+"""Paths and names: not every recording has the first three, not every model tells the others."""
 
 
 def nulls(value: object, where: str = "row") -> Iterator[str]:
@@ -122,9 +126,8 @@ def nulls(value: object, where: str = "row") -> Iterator[str]:
     elif isinstance(value, dict):
         version = value.get("schema_version", max(SINCE_VERSION))
         later = {name for since, names in SINCE_VERSION.items() if version < since for name in names}
-        optional = {*OPTIONAL, *later}
         for key, inner in value.items():
-            if key not in optional:
+            if not {key, f"{where}.{key}"} & {*OPTIONAL, *later}:
                 yield from nulls(inner, f"{where}.{key}")
     elif isinstance(value, list):
         for i, inner in enumerate(value):

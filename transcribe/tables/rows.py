@@ -23,6 +23,7 @@ class Provenance:
     fingerprint: str
     run_id: str
     created_at: datetime
+    pinned: str | None = None  # why it stays as it is; None: it follows the settings
 
 
 def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
         "text": transcript.text,
         "utterances": [asdict(utterance) for utterance in transcript.utterances],
         "coverage": asdict(transcript.coverage),
+        "hints": {"language": recording.language, "channels": recording.channels},
         **vars(provenance),
         "schema_version": SCHEMA_VERSION,
         "language_heard": transcript.heard[0].language if transcript.heard else None,
@@ -52,26 +54,37 @@ def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Transcript:
-    """The transcript of a row; ``language_source`` may be null, as in rows of version 1.
+    """The transcript of a row; ``language_source`` and ``hints`` may be null, as in older rows.
 
-    The recording has its hint if the row says that one decided, without script; its choice of channels is
-    not in the table, so it has the default.
+    Without ``hints`` the recording has its language, without script, as one if the row says that a hint
+    decided, and the default choice of channels.
     """
     source = row["language_source"] or _guessed_source(row)
+    hints = given_hints(row)
     recording = Recording(
         row["recording_id"],
         row["uri"],
         row["source_version"],
         row["region"],
         row["date"],
-        row["language"] if source == "hint" else None,
+        hints["language"],
         row["service"],
+        hints["channels"] or "auto",
     )
     columns = ("duration_s", "n_channels", "language", "language_prob", "text", "utterances", "coverage")
     values = {name: row[name] for name in columns}
     values["heard"] = row.get("language_alternatives") or []
     values["contradicted_s"] = row.get("contradicted_s") or 0.0
     return parse(Transcript, dump({"recording": recording, "language_source": source, **values}))
+
+
+def given_hints(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """What is known of the hints of a row of ``transcripts``, also of one from before they were a column."""
+    hints: dict[str, str | None] | None = row.get("hints")
+    if hints is not None:
+        return hints
+    source = row["language_source"] or _guessed_source(row)
+    return {"language": row["language"] if source == "hint" else None, "channels": None}
 
 
 def _guessed_source(row: Mapping[str, Any]) -> LanguageSource:

@@ -68,6 +68,13 @@ HEARD = pa.struct(
     ]
 )
 
+HINTS = pa.struct(
+    [
+        column("language", TEXT, "a tag such as en or zh-Hant; null: none given, to be identified"),
+        column("channels", TEXT, "auto, mix, each, or indices such as 0,2"),
+    ]
+)
+
 TRANSCRIPTS = pa.schema(
     [
         column("recording_id", TEXT, "unique; the manifest's, else the uri"),
@@ -111,6 +118,8 @@ TRANSCRIPTS = pa.schema(
             "seconds of speech that sound like another language than they were decoded in"
             " (doubtful:language); 0: hint or vote and sound agree",
         ),
+        column("hints", HINTS, "what the manifest says about decoding; null in rows from before version 3"),
+        column("pinned", TEXT, "why it stays as it is while its source does; null: it follows the settings"),
     ]
 )
 TRANSCRIPT_PARTITIONS = ("language", "region")
@@ -135,6 +144,7 @@ FAILURES = pa.schema(
         column("date", TEXT, "YYYY-MM-DD, as in transcripts; null if nothing gives one"),
         column("language", TEXT, "hint, or null"),
         column("service", TEXT, "as planned, or null"),
+        column("hints", HINTS, "as in transcripts, unread if it could not be planned"),
     ]
 )
 
@@ -169,5 +179,6 @@ RUNS = pa.schema(
         column("fingerprint", TEXT, "those of the recordings tried, comma-separated"),
         column("versions", pa.map_(TEXT, TEXT), "of the packages, Python and devices"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+        column("n_pinned", INTEGER, "of n_skipped: kept as a rerun has left them, whatever the settings"),
     ]
 )

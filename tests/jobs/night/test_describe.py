@@ -38,6 +38,13 @@ def test_every_recording_is_counted_once_under_its_reason() -> None:
     assert found["planned"] == sum(list(found.values())[1:10])
 
 
+def test_pinned_rows_are_told_beside_those_that_are_current() -> None:
+    assert line(describe(planned_by_hand(), 0.0, 0, 1.0), "done").endswith("current")
+    planned = planned_by_hand()
+    planned.pinned = ["h"]
+    assert line(describe(planned, 0.0, 0, 1.0), "done").endswith("current; 1 pinned")
+
+
 def test_it_says_from_which_model_to_which_and_what_was_given_up() -> None:
     text = describe(planned_by_hand(), 0.0, 0, 1.0)
     assert line(text, "model").endswith("1 tiny → base")

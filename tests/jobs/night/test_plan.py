@@ -188,6 +188,19 @@ def test_a_new_route_redoes_the_rows_of_its_language_and_no_others(
     assert {one.decision.change for one in planned.to_do.values()} == {"fake → weightless"}
 
 
+def test_pins_are_set_and_taken_off_by_a_label_and_counted(tables: Tables, registry: Registry) -> None:
+    recordings = recording("a"), recording("b"), recording("c", region="us")
+    transcribe(tables, registry, recording("a"), recording("b"), recording("c"))
+    tables.relabel({"a": {"pinned": "better so"}, "c": {"pinned": "better so"}})
+    other = config(chunk__max_s=20.0)
+    planned = make(tables, registry, *recordings, settings=other)
+    assert (planned.done, list(planned.relabel), list(planned.to_do)) == (["a"], ["c"], ["b"])
+    assert planned.pinned == ["a", "c"]
+    assert rows(tables)["a"]["pinned"] == "better so" and rows(tables)["b"]["pinned"] is None
+    tables.relabel({"a": {"pinned": None}})
+    assert list(make(tables, registry, *recordings, settings=other).to_do) == ["a", "b"]
+
+
 def test_a_permanent_failure_is_given_up_until_something_changes(tables: Tables, registry: Registry) -> None:
     fail(tables, registry, recording("a"), error="not_audio", retryable=False)
     assert make(tables, registry, recording("a")).given_up == {"a": "not_audio"}

@@ -67,6 +67,7 @@ def row(of: Recording, language: str, under: Registry, config: Config = SETTINGS
         "model_revision": entry.revision,
         "engine": entry.engine,
         "language_source": "vote",
+        "pinned": None,
     }
     assert values.keys() == set(TRANSCRIPT_COLUMNS)
     return values
@@ -199,6 +200,16 @@ def test_a_row_whose_language_no_model_speaks_any_more_stays() -> None:
     before = row(one, "yue", old)
     assert decide(one, before, registry()) == DONE
     assert decide(replace(one, region="us"), before, registry()) == Decision("relabel")
+
+
+def test_a_pinned_row_stays_under_any_settings_until_its_source_changes() -> None:
+    one = recording()
+    pinned = row(one, "en", registry()) | {"pinned": "asked for by the library", "model": "tiny.en"}
+    assert decide(one, pinned | {"pinned": None}, registry()).reason == "model"
+    assert decide(one, pinned, registry(), load([], ["vad.threshold=0.4"])) == DONE
+    assert decide(replace(one, language="fr"), pinned, registry()) == DONE, "a hint, too, is a setting"
+    assert decide(replace(one, region="us"), pinned, registry()) == Decision("relabel")
+    assert decide(replace(one, source_version="2"), pinned, registry()) == Decision("transcribe", "source")
 
 
 def test_one_model_for_everything_redoes_what_others_have_spoken() -> None:

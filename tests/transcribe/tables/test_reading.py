@@ -16,6 +16,7 @@ from transcribe.tables.tables import Tables
 ADDED = (
     *("language_source", "published_at"),
     *("language_heard", "language_alternatives", "contradicted_s"),
+    *("hints", "pinned"),
 )
 VERSION_1 = pa.schema([f for f in TRANSCRIPTS if f.name not in ADDED])
 NEWER = dict.fromkeys(ADDED)

@@ -14,14 +14,16 @@ from transcribe.types import Coverage, Dropped, Recording, Transcript, Utterance
 MADE = Provenance("base", "r1", "fake", "f", "run", datetime(2026, 2, 1, tzinfo=timezone.utc))
 
 
-def a_transcript(language: str, source: Any, hint: str | None, said: bool = True) -> Transcript:
+def a_transcript(
+    language: str, source: Any, hint: str | None, said: bool = True, channels: str = "auto"
+) -> Transcript:
     words = (Word("hello", 0.1, 0.5, 0.9), Word("Welt。", 0.5, 0.75, 0.123))
     utterance = Utterance(
         0.1, 0.75, 1, "channel_1", "en", "hello Welt。", -0.1, 0.01, 1.5, "repaired:loop", words
     )
     dropped = (Dropped(1, 1.0, 1.5, "no_words"),)
     return Transcript(
-        recording=Recording("id", "s3://bucket/key", "3-4", "eu", "2026-01-31", hint, "calls"),
+        recording=Recording("id", "s3://bucket/key", "3-4", "eu", "2026-01-31", hint, "calls", channels),
         duration_s=2.125,
         n_channels=2,
         language=language,
@@ -35,12 +37,13 @@ def a_transcript(language: str, source: Any, hint: str | None, said: bool = True
 
 CASES = [
     a_transcript("en", "hint", "en"),
-    a_transcript("en", "vote", None),
+    a_transcript("en", "vote", None, channels="0,2"),
+    a_transcript("zh", "hint", "zh-Hant"),
     a_transcript("und", "fallback", None, said=False),
 ]
 
 
-@pytest.mark.parametrize("transcript", CASES, ids=lambda case: case.language_source)
+@pytest.mark.parametrize("transcript", CASES, ids=lambda case: f"{case.language}-{case.language_source}")
 def test_a_transcript_comes_back_from_its_row(transcript: Transcript) -> None:
     row = to_row(transcript, MADE)
     (stored,) = pa.Table.from_pylist([row], schema=TRANSCRIPTS).to_pylist()
@@ -59,7 +62,8 @@ def test_a_row_has_every_column_but_what_the_commit_sets() -> None:
 def test_a_row_of_version_1_tells_by_its_probability_who_decided(
     language: str, prob: float, source: str
 ) -> None:
-    columns = {"language": language, "language_prob": prob, "language_source": None}
+    columns = {"language": language, "language_prob": prob, "language_source": None, "hints": None}
     read = from_row(transcript("a", **columns))
     assert read.language_source == source
     assert read.recording.language == (language if source == "hint" else None)
+    assert read.recording.channels == "auto"
