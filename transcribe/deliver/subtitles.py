@@ -27,7 +27,7 @@ def render(transcript: Transcript, format: str, rules: CueRules | None = None) -
         several = len({u.speaker for u in utterances}) > 1
         return "\n".join(f"{u.speaker}: {u.text}" if several else u.text for u in utterances)
     cues = cues_of(transcript, rules or CueRules())
-    return webvtt(cues) if format == "vtt" else subrip(cues)
+    return RENDERERS[format](cues)
 
 
 def subrip(cues: Sequence[Cue]) -> str:
@@ -50,6 +50,9 @@ def webvtt(cues: Sequence[Cue]) -> str:
         times = f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}"
         blocks.append(f"{number}\n{times}\n{voice}{text}\n")
     return "\n".join(blocks)
+
+
+RENDERERS = {"srt": subrip, "vtt": webvtt}
 
 
 def _lines(cue: Cue, prefix: str = "") -> list[str]:

@@ -91,6 +91,24 @@ def put_bytes(uri: str, data: bytes, s3: S3Options) -> None:
         local.put(local_path(place), data)
 
 
+def put_file(uri: str, file: Path, s3: S3Options) -> None:
+    """The same with what a local file holds, without taking it into memory."""
+    place = canonical(uri)
+    if is_s3(place):
+        s3_store.put_file(place, file, s3)
+    else:
+        local.put_file(local_path(place), file)
+
+
+def remove(uri: str, s3: S3Options) -> None:
+    """Removes a file; one that is not there is gone already."""
+    place = canonical(uri)
+    if is_s3(place):
+        s3_store.remove(place, s3)
+    else:
+        local.remove(local_path(place))
+
+
 def check_reachable(folder: str, s3: S3Options) -> None:
     """Raises ``StorageError`` within seconds if the store of an S3 folder does not answer, or refuses."""
     place = absolute(folder)

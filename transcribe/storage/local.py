@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat as kinds
 import tempfile
 from collections.abc import Iterator
@@ -55,11 +56,29 @@ def open_binary(path: Path) -> BinaryIO:
 
 def put(path: Path, data: bytes) -> None:
     """Writes the whole file or nothing; missing folders are made."""
+    with _part_of(path) as part:
+        part.write_bytes(data)
+
+
+def put_file(path: Path, file: Path) -> None:
+    """The same, from another file."""
+    with _part_of(path) as part:
+        shutil.copyfile(file, part)
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """A file beside it, to be written; then it takes its place."""
     with os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".put-") as folder:
-            (part := Path(folder, "part")).write_bytes(data)
+            yield (part := Path(folder, "part"))
             part.replace(path)
+
+
+def remove(path: Path) -> None:
+    with os_errors(path):
+        path.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:

@@ -181,6 +181,18 @@ def put(uri: str, data: bytes, options: S3Options) -> None:
         client(options).put_object(Bucket=bucket, Key=key, Body=data)
 
 
+def put_file(uri: str, file: Path, options: S3Options) -> None:
+    bucket, key = split(uri)
+    with s3_errors(uri):
+        client(options).upload_file(str(file), bucket, key)
+
+
+def remove(uri: str, options: S3Options) -> None:
+    bucket, key = split(uri)
+    with s3_errors(uri):
+        client(options).delete_object(Bucket=bucket, Key=key)
+
+
 def check_reachable(uri: str, options: S3Options) -> None:
     with s3_errors(uri):
         client(options).head_bucket(Bucket=split(uri)[0])

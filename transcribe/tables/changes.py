@@ -7,7 +7,7 @@ has: a merge of files, or the replacement of a neighbour, moves rows and changes
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from deltalake import DeltaTable
@@ -27,6 +27,7 @@ class Changes:
     version: int | None  # ask for what changed since this one next time; None: there is no table yet
     published: list[str]  # ids whose row is new or another one
     removed: list[str]  # ids whose row is gone
+    dates: frozenset[str] = field(default=frozenset(), compare=False)  # theirs: as they were, and are
 
 
 def changes_since(table: KeyedTable, since: int | datetime | None) -> Changes:
@@ -41,16 +42,17 @@ def changes_since(table: KeyedTable, since: int | datetime | None) -> Changes:
         version = _version_at(table, current, since) if isinstance(since, datetime) else since
         former = None if version is None else _former(table, current, version)
         now, then = _files(current), _files(former)
-        published_at = _published_at(table, current, [now[path] for path in now.keys() - then.keys()])
+        published = _published(table, current, [now[path] for path in now.keys() - then.keys()])
         try:
-            formerly = _published_at(table, former, [then[path] for path in then.keys() - now.keys()])
+            formerly = _published(table, former, [then[path] for path in then.keys() - now.keys()])
         except FileNotFoundError:
             raise _gone(table, version) from None
-        return Changes(
-            current.version() if current else None,
-            sorted(id_ for id_, moment in published_at.items() if (id_, moment) not in formerly.items()),
-            sorted(formerly.keys() - published_at.keys()),
-        )
+        changed = {id_ for id_, row in published.items() if formerly.get(id_) != row}
+        removed = formerly.keys() - published.keys()
+        dates = [published[id_][1] for id_ in changed]
+        dates += [formerly[id_][1] for id_ in (changed | removed) & formerly.keys()]
+        version = current.version() if current else None
+        return Changes(version, sorted(changed), sorted(removed), frozenset(dates))
 
 
 def _former(table: KeyedTable, current: DeltaTable | None, version: int) -> DeltaTable:
@@ -84,15 +86,16 @@ def _files(table: DeltaTable | None) -> dict[str, LiveFile]:
     return {file.path: file for file in live_files(table)} if table else {}
 
 
-def _published_at(
+def _published(
     table: KeyedTable, version: DeltaTable | None, files: Collection[LiveFile]
-) -> dict[str, datetime | None]:
-    """Of each row in these files, by id."""
+) -> dict[str, tuple[datetime | None, str]]:
+    """(published_at, date) of each row in these files, by id."""
     if version is None or not files:
         return {}
     rows = dataset(version, table.uri, table.s3, table.schema, files)
-    found = rows.to_table(["recording_id", publication.NAME])
-    return dict(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    found = rows.to_table(["recording_id", publication.NAME, "date"])
+    ids, moments, dates = (column.to_pylist() for column in found.columns)
+    return dict(zip(ids, zip(moments, dates, strict=True), strict=True))
 
 
 def _gone(table: KeyedTable, version: int | None) -> PublishError:
