@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["transcribe*", "udfs*", "jobs*"]), "transcribe.conf"],
     package_dir={"transcribe.conf": "conf"},
     package_data={
-        "transcribe.conf": ["*.yaml", "*.properties", "models/*.yaml"],
+        "transcribe.conf": ["*.yaml", "*.properties", "models/*.yaml", "fleet/*.yaml"],
         "transcribe.pages": ["*.j2", "*.css"],
     },
 )

@@ -28,7 +28,7 @@ class Answer(Protocol):
     def exit_code(self) -> int: ...
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, *, output_required: bool = True) -> argparse.ArgumentParser:
     """Of a job: ``description`` is its module's docstring; the job adds its own options."""
     parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
     parser.add_argument(
@@ -37,7 +37,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting"
     )
-    parser.add_argument("--output", required=True, help="folder or s3:// prefix of the tables")
+    parser.add_argument("--output", required=output_required, help="folder or s3:// prefix of the tables")
     return parser
 
 

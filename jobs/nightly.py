@@ -1,6 +1,6 @@
 """The main job: recordings in, one current transcript row a recording out.
 
-    spark-submit jobs/nightly.py --conf conf/local.yaml --input PATH --output DIR [--region R] [--date D]
+    spark-submit jobs/nightly.py --conf conf/local.yaml [--input PATH] [--output DIR] [--region R] [--date D]
         [--set key=value …] [--plan] [--redo] [--report-json FILE]
 
 ``run`` is the same for notebooks. The order of things: check every setting, plan (what is new?), probe
@@ -38,13 +38,16 @@ from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
+from transcribe.config import Config
 from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
 from transcribe.models.cache import fetch
 from transcribe.models.networks import VAD_NETWORK
+from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
+from transcribe.models.scope import Scope
 from transcribe.storage.files import absolute, check_reachable, check_writable, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
@@ -54,8 +57,8 @@ from transcribe.tables.tables import Tables
 def run(
     spark: SparkSession | None,
     *,
-    input: str,
-    output: str,
+    input: str | None = None,
+    output: str | None = None,
     conf: str | Path | Sequence[str | Path] = (),
     region: str | None = None,
     date: str | None = None,
@@ -64,7 +67,8 @@ def run(
     redo: bool = False,
     report_json: str | None = None,
 ) -> Report:
-    """Transcribe what is new or no longer current under ``input`` and publish it under ``output``.
+    """Transcribe what is new or no longer current under ``input`` and publish it under ``output``; without
+    these, under the region's own (``regions.yaml``).
 
     ``conf``: YAML file(s), later ones win; then ``overrides``, then ``region`` and ``date``. ``redo``:
     however much of what is published is done again. ``report_json``: a file or object that gets the
@@ -83,8 +87,10 @@ def run(
     registry = Registry.of(config)
     Prices.load(config.job.prices)  # the report's, hours later, is too late to say that they are none
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    input = input or _places(registry, config).input or _lacking("--input")
+    output = output or _places(registry, config).output or _lacking("--output")
     note(f"looking for recordings in {input}")
-    asked = read_inputs(input, config, s3)
+    asked = read_inputs(input, config, s3, scope=Scope(registry, config, output))
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
     _check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
@@ -102,6 +108,14 @@ def run(
             with this.progress, interruptible(this.spark):
                 read_headers(planned, this)
         return Report(this, planned, None if plan_only else _carry_out(this, planned, report_json))
+
+
+def _places(registry: Registry, config: Config) -> Region:
+    return registry.regions.get(config.job.region or "", Region())
+
+
+def _lacking(option: str) -> str:
+    raise ConfigError(option, None, "give it, or a --region of `regions` that has such a place")
 
 
 def _check_apart(input: str, output: str, root: str) -> None:
@@ -221,8 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = cli.parser(__doc__ or "")
-    parser.add_argument("--input", required=True, help="folder, glob, file or manifest (csv, jsonl, parquet)")
+    parser = cli.parser(__doc__ or "", output_required=False)
+    parser.add_argument(
+        "--input", help="folder, glob, file or manifest (csv, jsonl, parquet); default: the region's"
+    )
     parser.add_argument("--region", help="of recordings that name none")
     parser.add_argument("--date", help="YYYY-MM-DD; default: the manifest's, else the file's own")
     parser.add_argument("--plan", action="store_true", help="print what would be done, do nothing")

@@ -31,6 +31,7 @@ from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read
 from transcribe.languages import normalize_hint
 from transcribe.models.registry import Registry
+from transcribe.models.scope import Scope
 from transcribe.storage.files import absolute, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Failure, Recording, Transcript
@@ -69,7 +70,7 @@ def main() -> int:
         registry = Registry.of(config)
         options.language = normalize_hint(options.language)
         s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-        asked = [one for path in options.paths for one in _asked(path, options, config, s3)]
+        asked = [one for path in options.paths for one in _asked(path, options, config, registry, s3)]
         if options.format in ("srt", "vtt") and len(asked) > 1 and not options.output:
             parser().error(
                 f"--format {options.format} makes a file a recording: give --output DIR or one FILE"
@@ -93,11 +94,13 @@ class _Asked:
     what: Recording | Failure
 
 
-def _asked(path: str, options: argparse.Namespace, config: Config, s3: S3Options) -> list[_Asked]:
+def _asked(
+    path: str, options: argparse.Namespace, config: Config, registry: Registry, s3: S3Options
+) -> list[_Asked]:
     """What a path stands for; a file that is named keeps the name it is given. What the options say is for
     recordings that a manifest says nothing else of."""
     try:
-        inputs = read(path, config, s3, for_tables=False)
+        inputs = read(path, config, s3, scope=Scope(registry, config), for_tables=False)
     except ManifestError as error:
         if is_manifest(path) or not isinstance(error.__cause__, StorageError):
             raise

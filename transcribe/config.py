@@ -196,6 +196,12 @@ class Config(Section):
     spark: SparkConfig = SparkConfig()
     model: str | None = Field(default=None, description="one model for everything; null: routes decide")
     models: str = Field(default="conf/models", description="the registry: a YAML file, or a folder of them")
+    regions: str | None = Field(
+        default=None, description="a YAML file of regions and their places; null: any name may be one"
+    )
+    services: str | None = Field(
+        default=None, description="a YAML file of services and what they get; null: any name may be one"
+    )
 
     @model_validator(mode="after")
     def _segments_fit_chunks(self) -> Config:

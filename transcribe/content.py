@@ -20,6 +20,7 @@ that is published is done again. A release that changes no text leaves it alone.
 _NO_CONTENT: dict[str, Any] = {
     **dict.fromkeys(("job", "storage", "spark"), True),  # where and how fast, not what
     **dict.fromkeys(("model", "models"), True),  # a transcript is judged by the model that it names
+    **dict.fromkeys(("regions", "services"), True),  # and by what they say of its languages
     "audio": {"block_s", "decoder_memory_gb", "decoder_timeout_s"},
     "decode": {"threads", "batch_s", "device"},
     "engines": {"max_memory_gb"},

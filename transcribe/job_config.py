@@ -12,6 +12,9 @@ from transcribe.section import Section
 
 class JobConfig(Section):
     region: str | None = Field(default=None, description="region of recordings that name none")
+    residency: str | None = Field(
+        default=None, description="where these machines stand: the residency of the regions they may work for"
+    )
     date: str | None = Field(default=None, description="YYYY-MM-DD; default: the file's own date")
     wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
     task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")

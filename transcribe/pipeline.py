@@ -186,17 +186,19 @@ class _Stages:
         segmented = [one for one in window if isinstance(one, _Open)]
         self._identify(segmented)
         tasks: dict[str, list[_Task]] = {}
+        entries: dict[str, ModelEntry] = {}
         for one in segmented:
             if assignment := self._assign(one):
-                tasks.setdefault(assignment.entry.name, []).extend(
+                entries[assignment.entry.identity] = assignment.entry
+                tasks.setdefault(assignment.entry.identity, []).extend(
                     _Task(one, chunk, assignment.stretches[chunk.channel, chunk.index])
                     for chunk in one.spool.chunks
                 )
         waiting = deque(window)
         yield from self._outcomes(waiting)
-        for name, of_model in tasks.items():
-            for some in _gathered(of_model):
-                self._decode(self.registry.get(name), some)
+        for identity in sorted(tasks):  # with other decode settings, a model comes right after itself
+            for some in _gathered(tasks[identity]):
+                self._decode(entries[identity], some)
                 yield from self._outcomes(waiting)
 
     def _identify(self, segmented: Sequence[_Open]) -> None:

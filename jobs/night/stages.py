@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -12,6 +12,7 @@ from jobs.night.balance import balance, partition_keys
 from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
+from transcribe.models.registry import ModelEntry
 from transcribe.payload import dump
 from transcribe.tables.parquet import WRITTEN_FILE_DDL, write_partitioned
 from transcribe.tables.publication import stamped
@@ -53,9 +54,14 @@ def identified(run: Run, segmented: DataFrame, chunks: Sequence[ChunkPlace]) -> 
     )
 
 
-def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str, Languages]]) -> DataFrame:
-    """Chunks of all recordings together, each with its model and languages: balanced over tasks by audio
-    seconds, one model a task."""
+def decoded(
+    run: Run,
+    segmented: DataFrame,
+    work: Sequence[tuple[ChunkPlace, str, Languages]],
+    entries: Mapping[str, ModelEntry],
+) -> DataFrame:
+    """Chunks of all recordings together, each with its model (of ``entries``) and languages: balanced over
+    tasks by audio seconds, one model a task."""
     if not work:
         return small_frame(run.spark, [], DECODED)
     bins = balance(
@@ -70,7 +76,6 @@ def decoded(run: Run, segmented: DataFrame, work: Sequence[tuple[ChunkPlace, str
         for (chunk, model, languages), bin_ in zip(work, bins, strict=True)
     ]
     placement = small_frame(run.spark, placed, PLACEMENT)
-    entries = {name: run.registry.get(name) for name in {model for _, model, _ in work}}
     return (
         segmented.where("kind = 'chunk'")
         .select(*PLACE.names, "kind", "payload", "pcm")

@@ -90,9 +90,10 @@ class Wave:
         """Decode and publish what is prepared. When it raises, nothing of the wave is published."""
         found, result = self._found, self._result
         work = _work(found, self._assignments)
+        entries = {one.entry.identity: one.entry for one in self._assignments.values()}
         heard_s = sum(found.duration_s[id_] for id_ in self._assignments)
         self._run.progress.decoding(heard_s, sum(chunk.duration_s for chunk, _, _ in work))
-        decoded = self._keep(stages.decoded(self._run, self._segmented, work))
+        decoded = self._keep(stages.decoded(self._run, self._segmented, work, entries))
         with self._step("transcribing", stages.INFERENCE_POOL):
             self._run_inference(decoded)
         good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
@@ -219,7 +220,7 @@ class Wave:
             assignment.votes,
             Provenance(
                 entry.name,
-                entry.revision,
+                entry.version,
                 entry.engine,
                 run.rule.settings_hash(recording),
                 run.id,
@@ -242,7 +243,7 @@ def _work(
 ) -> list[tuple[ChunkPlace, str, Languages]]:
     """What is to be decoded: each chunk with its model and languages."""
     return [
-        (chunk, assigned.entry.name, Languages(assigned.stretches[chunk.channel, chunk.index]))
+        (chunk, assigned.entry.identity, Languages(assigned.stretches[chunk.channel, chunk.index]))
         for id_, assigned in assignments.items()
         for chunk in found.chunks[id_]
     ]

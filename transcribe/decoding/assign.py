@@ -50,6 +50,7 @@ def voters(
     """The chunks of one recording whose language is to be identified: some of each channel, spread over it,
     in time order; all with ``language.mode: segment``; none where a hint decides and its model tells while
     decoding whether it is right."""
+    config = registry.config_for(recording.region, config)
     if not registry.is_identified(recording, config):
         return []
     of_channel: dict[int, dict[int, AnyChunk]] = defaultdict(dict)
@@ -75,6 +76,7 @@ def assign(
 
     A failure when no model speaks its language, or when that is too unsure.
     """
+    config = registry.config_for(recording.region, config)
     chunks = sorted(chunks, key=lambda chunk: (chunk.channel, chunk.index))  # sums depend on the order
     ballots: dict[int, list[Ballot]] = defaultdict(list)
     for place in sorted(votes):

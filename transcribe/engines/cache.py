@@ -9,6 +9,7 @@ from transcribe.config import Config
 from transcribe.engines import loading
 from transcribe.engines.base import Device, Engine
 from transcribe.models.cache import size_bytes
+from transcribe.models.own_decode import OF_A_CALL
 from transcribe.models.registry import ModelEntry
 
 Load = Callable[[ModelEntry, Config, Device], Engine]
@@ -17,7 +18,7 @@ Load = Callable[[ModelEntry, Config, Device], Engine]
 @dataclass(frozen=True)
 class _Loaded:
     engine: Engine
-    made_of: tuple[str, ...]  # revision and settings
+    made_of: tuple[str, ...]  # weights and settings
     n_bytes: int
 
 
@@ -36,8 +37,7 @@ class EngineCache:
 
         Room is made before. Raises what ``load`` raises.
         """
-        own = entry.applied_to(config)
-        made_of = entry.identity, own.decode.model_dump_json(), own.engines.model_dump_json()
+        made_of = _made_of(entry, config)
         place = entry.name, device
         kept = self._loaded.pop(place, None)
         if kept and kept.made_of != made_of:  # of a former run
@@ -62,3 +62,10 @@ class EngineCache:
 
     def _close_oldest(self) -> None:
         self._loaded.pop(next(iter(self._loaded))).engine.close()
+
+
+def _made_of(entry: ModelEntry, config: Config) -> tuple[str, ...]:
+    """All that its engine is loaded with; what a call may have otherwise is no part of it."""
+    own = entry.applied_to(config)
+    decode = own.decode.model_dump_json(exclude=set(OF_A_CALL))
+    return entry.revision, entry.engine, entry.traits.model_dump_json(), decode, own.engines.model_dump_json()

@@ -20,6 +20,7 @@ from transcribe.inputs.folder import is_sidecar
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.rows import Row, is_date, plan, writable
 from transcribe.job_config import JobConfig
+from transcribe.models.scope import Scope
 from transcribe.storage.addresses import canonical
 from transcribe.storage.files import absolute, list_files
 from transcribe.storage.s3 import S3Options, Stat, is_s3
@@ -58,8 +59,11 @@ class Inputs:
         return lines + [f"columns not used: {', '.join(self.unused_columns)}"] * bool(self.unused_columns)
 
 
-def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True) -> Inputs:
-    """Everything under ``source``, in its order. Raises ``ManifestError`` when it cannot be used at all.
+def read(
+    source: str, config: Config, s3: S3Options, *, scope: Scope | None = None, for_tables: bool = True
+) -> Inputs:
+    """Everything under ``source``, in its order. Raises ``ManifestError`` when it cannot be used at all, and
+    ``ConfigError`` when something lies outside of the run's ``scope``: before it is looked at.
 
     ``for_tables``: recordings need a region and names in UTF-8, as rows of the tables do. Nothing to read is
     an error, too, unless ``job.allow_empty``.
@@ -67,6 +71,8 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
     if config.job.date is not None and not is_date(config.job.date):
         raise ManifestError("job.date", config.job.date, "write it as YYYY-MM-DD")
     inputs = Inputs()
+    if scope:
+        scope.admit_input(source, listed=not is_manifest(source))
     try:
         if is_manifest(source):
             found = manifest.read(source, s3)
@@ -89,7 +95,12 @@ def read(source: str, config: Config, s3: S3Options, *, for_tables: bool = True)
             None,
             "give --region, job.region in the configuration, or a region column in the manifest",
         )
-    planned = partial(plan, config=config, s3=s3, clashing=_clashing(unique), for_tables=for_tables)
+    if scope:
+        for row in unique:
+            scope.admit(row.region or config.job.region, row.uri)
+    planned = partial(
+        plan, config=config, s3=s3, clashing=_clashing(unique), scope=scope, for_tables=for_tables
+    )
     with ThreadPoolExecutor(N_STAT_THREADS) as pool:
         for row, outcome in zip(unique, pool.map(planned, unique), strict=True):
             if isinstance(outcome, Recording):

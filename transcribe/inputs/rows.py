@@ -7,7 +7,6 @@ terminal, nothing too long for a folder's name.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,8 +18,9 @@ from transcribe.config import Config
 from transcribe.errors import PlanError, RecordingError, failure
 from transcribe.escape import printable
 from transcribe.languages import normalize_hint
-from transcribe.storage.files import absolute, stat
-from transcribe.storage.s3 import S3Options, Stat, is_s3
+from transcribe.models.scope import Scope
+from transcribe.storage.files import lies_in, stat
+from transcribe.storage.s3 import S3Options, Stat
 from transcribe.types import Failure, Recording
 
 MAX_BYTES = {"uri": 4096, "recording_id": 1000, "region": 200, "service": 200, "language": 200, "date": 200}
@@ -61,7 +61,13 @@ def writable(text: str) -> str:
 
 
 def plan(
-    row: Row, config: Config, s3: S3Options, clashing: Mapping[str, list[str]], *, for_tables: bool
+    row: Row,
+    config: Config,
+    s3: S3Options,
+    clashing: Mapping[str, list[str]],
+    scope: Scope | None,
+    *,
+    for_tables: bool,
 ) -> Recording | Failure:
     """The row's recording; any exception is its failure.
 
@@ -82,6 +88,8 @@ def plan(
         region = row.region or config.job.region or ""
         if for_tables and not region:
             raise PlanError("no_region", "neither its row nor the settings name a region", "fill in region")
+        if scope:
+            scope.check_names(region, row.service)
         _check_root(row.uri, config.job.allowed_roots)
         found = row.stat or stat(row.uri, s3)
         return Recording(
@@ -126,19 +134,12 @@ def _check(row: Row, for_tables: bool) -> None:
 
 def _check_root(uri: str, roots: tuple[str, ...]) -> None:
     """Only what lies in one of ``roots``, links followed; () allows all."""
-    if roots and not any(_lies_in(uri, root) for root in roots):
+    if roots and not any(lies_in(uri, root) for root in roots):
         raise PlanError(
             "not_allowed",
             f"{printable(uri)} lies in none of job.allowed_roots",
             "move it there, or add its folder to job.allowed_roots",
         )
-
-
-def _lies_in(uri: str, root: str) -> bool:
-    place, top = absolute(uri), absolute(root)
-    if not is_s3(place) and not is_s3(top):
-        place, top = os.path.realpath(place), os.path.realpath(top)
-    return f"{place}/".startswith(top.rstrip("/") + "/")
 
 
 def _date(text: str) -> str:

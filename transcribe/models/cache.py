@@ -49,8 +49,10 @@ def is_cached(entry: Weights, cache_dir: Path | None = None) -> bool:
 
 
 def _folder(name: str, files: dict[str, str], cache_dir: Path) -> Path:
-    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    return cache_dir / f"{name}-{content[:12]}"
+    """Models with the same files share the folder of the first that was fetched."""
+    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+    same = sorted(cache_dir.glob(f"*-{content}"))
+    return same[0] if same else cache_dir / f"{name}-{content}"
 
 
 def fetch_files(name: str, files: dict[str, str], sources: Sequence[Source], cache_dir: Path) -> Path:

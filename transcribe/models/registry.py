@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from transcribe.config import Config, DecodeConfig
+from transcribe.config import Config
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
 from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.layers import CONF, shipped
+from transcribe.models import reading
 from transcribe.models.auto import AUTO, CANDIDATES, choose_engine
-from transcribe.models.routes import Route, first_match
+from transcribe.models.consistency import problems
+from transcribe.models.own_decode import ModelDecode
+from transcribe.models.profiles import Region, Service
+from transcribe.models.routes import Route, Routing
 from transcribe.models.sources import FileName, Source, Strict, WheelSource
 from transcribe.models.traits import Traits
 from transcribe.section import LanguageCode
@@ -30,8 +33,6 @@ DEFAULT_PATH = CONF / "models"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-OF_THE_MACHINE = frozenset({"device", "threads"})
-"""Keys of ``decode`` that no model may set."""
 
 
 class Weights(Strict):
@@ -69,7 +70,7 @@ class ModelEntry(Weights):
     multilingual: bool
     languages: list[LanguageCode] | None
     lacks: list[LanguageCode] = Field(default_factory=list)
-    decode: dict[str, Any] = Field(default_factory=dict)
+    decode: ModelDecode = Field(default_factory=dict)
     traits: Traits = Traits()
 
     @field_validator("engine")
@@ -78,20 +79,6 @@ class ModelEntry(Weights):
         if engine not in ENGINES and engine != AUTO:
             raise ValueError(f"unknown engine; known: {AUTO}, {', '.join(sorted(ENGINES))}")
         return engine
-
-    @field_validator("decode")
-    @classmethod
-    def _decode_is_valid(cls, decode: dict[str, Any]) -> dict[str, Any]:
-        if found := OF_THE_MACHINE.intersection(decode):
-            raise ValueError(
-                f"{', '.join(sorted(found))}: the machine's, not the model's; set decode.* instead"
-            )
-        try:
-            settings = DecodeConfig.model_validate(decode)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        return {key: getattr(settings, key) for key in decode}
 
     @model_validator(mode="after")
     def _traits_are_read(self) -> ModelEntry:
@@ -142,11 +129,16 @@ class ModelEntry(Weights):
 
 
 class Registry(Strict):
-    """All models and routes. Built only by ``load`` and ``of``; immutable and picklable."""
+    """All models and routes, and a fleet's regions and services; without these any name may be one.
+
+    Built only by ``load`` and ``of``; immutable and picklable.
+    """
 
     default: str
     routes: list[Route]
     models: dict[Name, ModelEntry]
+    regions: dict[Name, Region] = Field(default_factory=dict)
+    services: dict[Name, Service] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config) -> Registry:
@@ -154,7 +146,7 @@ class Registry(Strict):
 
         Raises ConfigError naming the key, the value and the remedy.
         """
-        registry = cls.load(shipped(config.models))
+        registry = cls.read(config)
         models = {name: entry.with_engine(config) for name, entry in registry.models.items()}
         registry = registry.model_copy(update={"models": models})
         if config.model is not None:
@@ -178,34 +170,43 @@ class Registry(Strict):
         return registry
 
     @classmethod
-    def load(cls, path: str | Path) -> Registry:
-        """The registry in a YAML file, or in all of a folder as if they were one. Raises ConfigError."""
+    def read(cls, config: Config) -> Registry:
+        """What a configuration's files say, whatever it wants of them. Raises ConfigError."""
+        fleet = (shipped(path) if path else None for path in (config.regions, config.services))
+        return cls.load(shipped(config.models), *fleet)
+
+    @classmethod
+    def load(cls, path: str | Path, regions: Path | None = None, services: Path | None = None) -> Registry:
+        """The registry in a YAML file, or in all of a folder as if they were one, with the regions and
+        services of two files. Raises ConfigError, with file and line."""
+        whole = reading.read(Path(path), regions, services)
         try:
-            return cls.model_validate(_read(Path(path)))
+            return cls.model_validate(whole.content)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "models"
             value = str(path) if isinstance(first["input"], dict) else first["input"]
-            raise ConfigError(
-                key, value, f"{first['msg'].removeprefix('Value error, ')} (in {path})"
-            ) from error
+            remedy = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(key, value, f"{remedy} (in {whole.at(*first['loc'])})") from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Registry:
         for key, model in self.models.items():
             if model.name != key:
                 raise ValueError(f"model {key!r} calls itself {model.name!r}: leave `name` out")
-        for route in [*self.routes, Route(model=self.default)]:
-            entry = self.models.get(route.model)
-            if entry is None:
-                raise ValueError(f"route to unknown model {route.model!r}; known: {self._known()}")
-            if entry.stage != "production":
-                raise ValueError(
-                    f"route to {entry.stage} model {route.model!r}: only production models are routed to"
-                )
-            if not entry.speaks(route.language):
-                raise ValueError(f"{route.model!r} speaks only {entry.languages}: its routes must say so")
+        found = list(problems(self))
+        if found:
+            raise ValueError(found[0] + (f"; and {len(found) - 1} more like it" if found[1:] else ""))
         return self
+
+    @property
+    def all_routes(self) -> list[Route]:
+        """The default's is the last."""
+        return [*self.routes, Route(model=self.default, at="default")]
+
+    @cached_property
+    def routing(self) -> Routing:
+        return Routing(self.all_routes)
 
     def _known(self) -> str:
         return ", ".join(sorted(self.models))
@@ -225,8 +226,16 @@ class Registry(Strict):
 
     def route(self, language: str | None, region: str | None, service: str | None) -> str:
         """The name of the model for a recording; None where a property is not known."""
-        route = first_match(self.routes, language, region, service)
-        return route.model if route else self.default
+        return self.routing.choose(language, region or None, service).model
+
+    def config_for(self, region: str, config: Config) -> Config:
+        """The configuration for recordings of a region: its languages and prior win."""
+        profile = self.regions.get(region)
+        if profile is None:
+            return config
+        given = {"allowed": profile.languages, "prior": profile.prior}
+        told = {key: value for key, value in given.items() if value}
+        return config.model_copy(update={"language": config.language.model_copy(update=told)})
 
     def model_name(self, recording: Recording, language: str | None, override: str | None) -> str:
         """``override`` (the ``model`` setting) if given, else the routes' choice."""
@@ -247,7 +256,10 @@ class Registry(Strict):
         return config.language.check_hints and not entry.tells_languages
 
     def entry_for(self, recording: Recording, language: str, override: str | None) -> ModelEntry:
-        """The model of a recording in ``language`` (``und``: no speech). Raises ``LanguageError``."""
+        """The model of a recording in ``language`` (``und``: no speech), with its route's decode settings.
+
+        Raises ``LanguageError``.
+        """
         entry = self.get(self.model_name(recording, language, override))
         if language != UNDETERMINED and not entry.speaks(language):
             raise LanguageError(
@@ -255,46 +267,5 @@ class Registry(Strict):
                 f"language {language} is routed to {entry.name}, which does not speak it",
                 "add a route for it in the model registry, or choose a multilingual model",
             )
-        return entry
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What the registry's files say. A model in two files, or two defaults, is an error; routes follow the
-    files' order by name."""
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not files:
-        raise ConfigError("models", str(path), "holds no *.yaml; name the registry's file or folder")
-    whole: dict[str, Any] = {"models": {}}
-    for file in files:
-        for key, value in _content(file).items():
-            if key == "models":
-                _add_models(whole["models"], value, file)
-            elif key in whole:
-                raise ConfigError(key, str(file), f"`{key}` is in another file of the registry, too")
-            else:
-                whole[key] = value
-    return whole
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError("models", str(file), f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("models", str(file), f"not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError("models", str(file), "not a model registry: a mapping with models, default, routes")
-    return content
-
-
-def _add_models(models: dict[str, Any], found: Any, file: Path) -> None:
-    """Entries get their names; they may be aliases of one another, so they are copied."""
-    if not isinstance(found, Mapping) or not all(isinstance(entry, Mapping) for entry in found.values()):
-        raise ConfigError(
-            "models", str(file), "not a model registry: models is a mapping of names to entries"
-        )
-    for name, entry in found.items():
-        if name in models:
-            raise ConfigError(f"models.{name}", str(file), "is in another file of the registry, too")
-        models[name] = {"name": name, **entry}
+        chosen = self.routing.choose(language, recording.region or None, recording.service)
+        return entry.model_copy(update={"decode": entry.decode | chosen.decode}) if chosen.decode else entry

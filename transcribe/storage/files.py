@@ -8,6 +8,7 @@ leaves these functions. What a place needs is in ``local.py`` and ``s3.py``; ali
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,17 @@ def absolute(uri: str) -> str:
     """The one spelling of a place: an absolute path or ``s3://bucket/key``. Other schemes raise."""
     place = canonical(uri)
     return place if is_s3(place) else str(local_path(place))
+
+
+def lies_in(uri: str, folder: str) -> bool:
+    """Is a place, or a glob's, the folder or below it? Links are followed."""
+    return resolved(uri).startswith(resolved(folder))
+
+
+def resolved(uri: str) -> str:
+    """A place, or a glob's, without links and with a ``/`` at its end: what begins with it lies in it."""
+    place = absolute(uri)
+    return (place if is_s3(place) else os.path.realpath(place)).rstrip("/") + "/"
 
 
 def list_files(uri_or_glob: str, s3: S3Options) -> Iterator[Stat | Unusable]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
 from transcribe.config import Config
@@ -55,8 +55,9 @@ class Rule:
 
     def __init__(self, registry: Registry, config: Config) -> None:
         self._registry, self._config = registry, config
-        self._hash = cache(partial(settings_hash, config))
+        self._hash = cache(self._hash_in)
         self._unspoken = cache(self._languages_without_model)
+        self._routed = cache(self._models_of_any_language)
 
     def decide(self, recording: Recording, transcript: Row | None, failure: Row | None) -> Decision:
         """By the recording's rows of the two tables; None where it has none."""
@@ -69,14 +70,14 @@ class Rule:
 
     def settings_hash(self, recording: Recording) -> str:
         """The ``fingerprint`` of its transcript."""
-        return self._hash(*self._hints(recording))
+        return self._hash(self._prior_region(recording), *self._hints(recording))
 
     def failure_hash(self, recording: Recording, error: str) -> str:
         """The ``fingerprint`` of its failure: another model cures only a language that had none."""
         hints = self._hints(recording)
         if error == "unsupported_language":
-            return self._hash(*hints, self._unspoken(recording.region, recording.service))
-        return self._hash(*hints)
+            hints = (*hints, self._unspoken(recording.region, recording.service))
+        return self._hash(self._prior_region(recording), *hints)
 
     def identifier(self, recording: Recording) -> str | None:
         """Name of the model that identifies its language, or checks its hint; None where none does."""
@@ -89,14 +90,25 @@ class Rule:
         if self.is_hinted(recording):
             hint = registry.usable_hint(recording, override)
             return frozenset({registry.model_name(recording, hint, override)})
-        fallback = self._config.language.fallback_model
-        routed = (registry.model_name(recording, language, override) for language in (UNDETERMINED, *WHISPER))
-        return frozenset(routed) | ({fallback} if fallback else set())
+        return self._routed(recording.region, recording.service)
 
     def is_hinted(self, recording: Recording) -> bool:
         """Does its hint alone decide what it is decoded in?"""
         hint = self._registry.usable_hint(recording, self._config.model)
         return hint is not None and self._config.language.mode == "recording"
+
+    def _models_of_any_language(self, region: str, service: str | None) -> frozenset[str]:
+        override, fallback = self._config.model, self._config.language.fallback_model
+        languages = (UNDETERMINED, *WHISPER)
+        routed = {override or self._registry.route(code, region, service) for code in languages}
+        return frozenset(routed | ({fallback} if fallback else set()))
+
+    def _hash_in(self, region: str, *hints: str | None) -> str:
+        return settings_hash(self._registry.config_for(region, self._config), *hints)
+
+    def _prior_region(self, recording: Recording) -> str:
+        """The region whose languages and prior count: none where a hint alone decides."""
+        return "" if self.is_hinted(recording) else recording.region
 
     def _hints(self, recording: Recording) -> tuple[str | None, ...]:
         """What ``content.settings_hash`` takes beside the configuration."""

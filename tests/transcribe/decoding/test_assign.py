@@ -37,6 +37,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
         "danish": {**some, "languages": ["da"]},
     }
     routes = [{"language": "fr", "model": "french"}, {"region": "south", "model": "many"}]
+    routes.append({"language": "fr", "region": "south", "model": "many"})
     path = tmp_path_factory.mktemp("registry") / "models.yaml"
     path.write_text(yaml.safe_dump({"default": "many", "routes": routes, "models": models}))
     return Registry.load(path)

@@ -26,7 +26,7 @@ class Loader:
         self.most_bytes = 0
 
     def __call__(self, entry: ModelEntry, config: Config, device: Device) -> FakeEngine:
-        name, loader = f"{entry.name} beam {entry.applied_to(config).decode.beam_size} on {device}", self
+        name, loader = f"{entry.name} {entry.applied_to(config).decode.compute_type} on {device}", self
         self.loaded.append(name)
         self.alive[name] = bytearray(1000)
         self.most_bytes = max(self.most_bytes, sum(map(len, self.alive.values())))
@@ -90,7 +90,7 @@ def test_an_engine_larger_than_the_bound_is_alone(tmp_path):
         assert names(loader) == [name] and loader.most_bytes == 1000
 
 
-@pytest.mark.parametrize("change", [{"revision": "2"}, {"decode": {"beam_size": 3}}])
+@pytest.mark.parametrize("change", [{"revision": "2"}, {"decode": {"compute_type": "float32"}}])
 def test_what_a_model_was_before_is_closed(tmp_path, change):
     loader = Loader()
     cache = EngineCache(loader)
@@ -104,6 +104,15 @@ def test_other_settings_are_another_engine(tmp_path):
     cache, a = EngineCache(loader), entry("a", tmp_path)
     for settings in ({}, {"decode.compute_type": "float32"}, {"engines.ctranslate2.context_margin_s": 1}):
         assert cache.get(a, room_for(9, **settings), CPU)[1] and len(loader.alive) == 1
+
+
+def test_what_a_call_may_have_otherwise_is_the_same_engine(tmp_path):
+    """A route's beam, or a model's own: the weights are not loaded again."""
+    loader = Loader()
+    cache, config = EngineCache(loader), room_for(9)
+    for decode in ({}, {"beam_size": 1}, {"beam_size": 2, "full_context": True}):
+        cache.get(entry("a", tmp_path, decode=decode), config, CPU)
+    assert len(loader.loaded) == 1
 
 
 def test_close_closes_all(tmp_path):

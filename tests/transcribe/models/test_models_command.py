@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from transcribe.layers import CONF
 from transcribe.models.__main__ import main
 
 
@@ -43,7 +44,7 @@ def test_show_tells_all_that_is_known(registry, capsys):
     assert main(["--models", str(registry), "show", "used"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["licence"], shown["metrics"], shown["notes"]) == ("MIT", {"wer_en": 0.04}, "quick")
-    assert shown["routes"] == [{"region": "eu", "model": "used"}, {"else": True, "model": "used"}]
+    assert shown["routes"] == [f"region eu → model used ({registry}:28)", "all → model used (default)"]
     assert shown["fetched"] is False
     assert main(["--models", str(registry), "show", "old"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["routes"] == []
@@ -78,3 +79,29 @@ def test_what_cannot_be_done_is_told(registry, capsys, command, words):
 def test_the_shipped_registry_is_the_default(capsys):
     assert main(["show", "base"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["licence"] == "MIT"
+
+
+def test_route_explains_the_choice_step_by_step(capsys):
+    asked = ["--language", "da-DK", "--region", "eu-north", "--service", "captions"]
+    assert main(["route", "--conf", str(CONF / "fleet.yaml"), *asked]) == 0
+    out = capsys.readouterr().out
+    assert "decided by language: language da → model asr-da (" in out and "conf/fleet/models.yaml:" in out
+    assert "no route by   language + region + service, language + region" in out
+    assert "passed over by no condition: all → model whisper-base" in out
+    assert "decided by service: service captions → decode.beam_size 5, decode.full_context True" in out
+    assert "prior: da 4, sv 4" in out and "residency: eu" in out and "srt, vtt" in out
+    assert main(["route", "--language", "da"]) == 0
+    assert "gets: base, production" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--region", "eu-nort"], "unknown region 'eu-nort'; did you mean eu-north?"),
+        (["--service", "caption"], "did you mean captions?"),
+        (["--language", "xx"], "none that Whisper has a code for"),
+    ],
+)
+def test_route_knows_the_fleet(capsys, asked, words):
+    assert main(["route", "--conf", str(CONF / "fleet.yaml"), *asked]) == 2
+    assert words in capsys.readouterr().err

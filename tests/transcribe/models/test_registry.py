@@ -152,12 +152,14 @@ def test_a_folder_is_read_as_one_file(tmp_path):
     written(folder / "a.yaml", models={"base": ENTRY})
     written(folder / "b.yaml", models={"english": ENGLISH})
     written(folder / "routes.yaml", default="base", routes=[{"language": "en", "model": "english"}])
+    written(folder / "more.yaml", routes=[{"language": "fr", "model": "base"}])
     (folder / "notes.txt").write_text("not read")
     routes = {"language": "en", "model": "english"}
-    assert Registry.load(folder) == registry_of(tmp_path, {"base": ENTRY, "english": ENGLISH}, routes)
+    found, one = Registry.load(folder), registry_of(tmp_path, {"base": ENTRY, "english": ENGLISH}, routes)
+    assert found.models == one.models and found.route("en", None, None) == "english"
 
 
-@pytest.mark.parametrize("twice", [{"models": {"base": ENTRY}}, {"default": "base"}, {"routes": []}])
+@pytest.mark.parametrize("twice", [{"models": {"base": ENTRY}}, {"default": "base"}])
 def test_nothing_is_said_in_two_files(tmp_path, twice):
     written(tmp_path / "registry" / "a.yaml", models={"base": ENTRY}, default="base", routes=[])
     written(tmp_path / "registry" / "b.yaml", **twice)
@@ -180,11 +182,13 @@ def test_an_unknown_model_names_the_known_ones():
     assert "large-v3, large-v3-turbo, moonshine-base-en" in str(caught.value)
 
 
-def test_the_first_matching_route_wins(tmp_path):
+def test_the_most_specific_route_wins(tmp_path):
     routes = [
-        {"language": "en", "service": "ivr", "model": "english"},
         {"region": "us", "model": "small"},
+        {"language": "en", "service": "ivr", "model": "english"},
         {"language": "en-GB", "model": "large"},
+        {"language": "en", "region": "us", "model": "small"},
+        {"language": "en", "region": "us", "service": "ivr", "model": "english"},
     ]
     models = {"base": ENTRY, "small": ENTRY, "large": ENTRY, "english": ENGLISH}
     registry = registry_of(tmp_path, models, *routes)

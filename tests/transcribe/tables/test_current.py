@@ -258,7 +258,7 @@ def test_a_transcript_counts_before_a_failure_that_it_has_outlived() -> None:
 
 
 def test_the_models_that_may_transcribe_it() -> None:
-    routed = registry({"language": "en", "model": "tiny.en"}, {"region": "dk", "model": "base"})
+    routed = registry({"language": "en", "model": "tiny.en"})
 
     def models(config: Config = SETTINGS, **columns: Any) -> tuple[set[str], str | None]:
         rule = Rule(routed, config)
