@@ -1,4 +1,4 @@
-"""Nights of a fleet: each region by its own places, models and settings; what has not changed is not redone."""
+"""Nights of a fleet: each region by its own places, models and settings; only what has changed is redone."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_run_that_would_touch_anothers_places_does_not_start(
     places = {name: str(fleet.folder / place) for name, place in given.items()}
     with pytest.raises(ConfigError, match=words):
         fleet.run(None, region, **places)
-    assert not [path for path in fleet.folder.rglob("out*")]
+    assert not list(fleet.folder.rglob("out*"))
 
 
 def test_a_run_elsewhere_does_not_start(fleet: Fleet) -> None:
