@@ -34,6 +34,7 @@ from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
 from jobs.night.wave import WaveResult
+from jobs.night.weights import fetch_everywhere
 from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
@@ -43,8 +44,6 @@ from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
-from transcribe.models.cache import fetch
-from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
@@ -181,7 +180,7 @@ def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
     waves = list(planned.waves(run.config))
     if not waves:
         return
-    _fetch_models(planned, run.registry)
+    fetch_everywhere(run, planned)
     run.progress.expect(len(failed_early) + sum(map(len, waves)), planned.audio_s)
     if failed_early:
         run.progress.done(0, len(failed_early), 0.0)
@@ -203,17 +202,6 @@ def _keep(run: Run, planned: Plan, outcome: Outcome, result: WaveResult) -> None
     outcome.record(run, planned, result)
     if result.published or result.failures:
         run.progress.done(len(result.published), len(result.failures), result.audio_s)
-
-
-def _fetch_models(planned: Plan, registry: Registry) -> None:
-    """Before any wave: missing weights end the run now, not on an executor."""
-    transcribing = {name for one in planned.to_do.values() for name in one.models}
-    identifying = {one.identifier for one in planned.to_do.values() if one.identifier}
-    fetch(VAD_NETWORK)
-    for name in sorted(transcribing | identifying):
-        entry = registry.get(name)
-        if entry.files:
-            fetch(entry)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

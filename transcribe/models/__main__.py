@@ -1,6 +1,6 @@
-"""The models command: ``python -m transcribe.models list | show | fetch | calibrate | route``.
+"""The models command: ``python -m transcribe.models list | show | add | verify | warm | promote | …``.
 
-``fetch`` prints the folder with the verified files. Exit code 0, or 2 with the reason.
+Exit code 0, or 2 with the reason.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError, LanguageError, ManifestError, ModelError
 from transcribe.evaluate import calibrating
+from transcribe.evaluate.promoting import Promotion, promote, roll_back
 from transcribe.languages import normalize_hint, whisper_code
 from transcribe.layers import shipped
+from transcribe.models.adding import Asked, add
 from transcribe.models.cache import fetch, is_cached
+from transcribe.models.checking import chosen, of_a_night, verify, warm
+from transcribe.models.differences import differences
 from transcribe.models.explain import explain
 from transcribe.models.networks import NETWORKS
 from transcribe.models.registry import ModelEntry, Registry, Weights
@@ -32,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         given = [f"models={options.models}"] if options.models else []
         config = configuration.load(options.conf, [*options.set, *given])
-        print(COMMANDS[options.command](config, options))
+        print(COMMANDS[options.command][1](config, options))
     except (ConfigError, ManifestError, ModelError, LanguageError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -46,20 +50,50 @@ def _parser() -> argparse.ArgumentParser:
     settings.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
     settings.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     commands = parser.add_subparsers(dest="command", required=True)
-    named = {
-        "list": "all models, a line each",
-        "show": "all that is known of a model",
-        "fetch": "its verified files, on this machine",
-        "calibrate": "measure its heads and lead, write them into its entry",
-        "route": "which model and settings a recording gets, and why",
+    found = {
+        name: commands.add_parser(name, help=what, description=what, parents=[settings])
+        for name, (what, _) in COMMANDS.items()
     }
-    parsers = {name: commands.add_parser(name, help=what, parents=[settings]) for name, what in named.items()}
-    for name in ("show", "fetch", "calibrate"):
-        parsers[name].add_argument("name", help="a model of the registry")
-    parsers["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
+    for name in ("show", "fetch", "calibrate", "add", "promote", "roll-back"):
+        found[name].add_argument("name", metavar="NAME", help="a model of the registry")
+    for name in ("verify", "warm"):
+        found[name].add_argument(
+            "names", nargs="*", metavar="NAME", help="default: all that a night may need"
+        )
+    found["warm"].add_argument("--to", type=Path, metavar="DIR", help="a shared folder; default: the cache")
+    found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
     for name in CONDITIONS:
-        parsers["route"].add_argument(f"--{name}", help="of the recording; default: not known")
+        found["route"].add_argument(f"--{name}", help="of the recording; default: not known")
+    for name in ("one", "other"):
+        found["diff"].add_argument(name, metavar="NAME", help="a model of the registry")
+    _add_options(found["add"])
+    for name in ("promote", "roll-back"):
+        found[name].add_argument("--reason", required=True, help="stays in the entry's history")
+    _promote_options(found["promote"])
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="FROM", help="folder, s3://bucket/prefix or hub:OWNER/NAME@COMMIT")
+    parser.add_argument("--licence", required=True, help="of the weights")
+    parser.add_argument(
+        "--language", action="append", default=[], help="that it is for; repeatable; default: all it knows"
+    )
+    parser.add_argument("--engine", default="", help="default: what runs such files")
+    parser.add_argument("--revision", default="", help="default: the hub's commit, else today")
+    parser.add_argument("--notes", default="", help="for people")
+
+
+def _promote_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--instead-of", default="", metavar="NAME", help="whose routes it gets")
+    gate = parser.add_mutually_exclusive_group(required=True)
+    gate.add_argument(
+        "--evaluations", default="", metavar="DIR", help="output of jobs/evaluate.py, for the gate"
+    )
+    gate.add_argument("--without-gate", action="store_true", help="nothing is compared; its history says so")
+    parser.add_argument("--run", default="latest", help="of the evaluations (%(default)s)")
+    parser.add_argument("--system", default="", help="the model as evaluated; default: NAME")
+    parser.add_argument("--baseline", default="", help="what it is held against; default: --instead-of")
 
 
 def _list(config: Config, _: argparse.Namespace) -> str:
@@ -68,14 +102,56 @@ def _list(config: Config, _: argparse.Namespace) -> str:
 
 def _show(config: Config, options: argparse.Namespace) -> str:
     registry = Registry.read(config)
-    return _described(registry, _find(registry, options.name))
+    (entry,) = chosen(registry, [options.name])
+    return _described(registry, entry)
 
 
 def _fetch(config: Config, options: argparse.Namespace) -> str:
-    entry = _find(Registry.read(config), options.name)
+    (entry,) = chosen(Registry.read(config), [options.name])
     if entry.stage == "retired":
         raise ConfigError("NAME", entry.name, "is retired; change its stage in the registry to use it")
     return str(fetch(entry))
+
+
+def _add(config: Config, options: argparse.Namespace) -> str:
+    languages = [code for tag in options.language if (code := _code(tag))]
+    asked = Asked(
+        *(options.name, options.source, options.licence, languages),
+        *(options.engine, options.revision, options.notes),
+    )
+    return f"{add(config, asked)}\n{_show(config, options)}"
+
+
+def _verify(config: Config, options: argparse.Namespace) -> str:
+    return verify(_wanted(config, options))
+
+
+def _warm(config: Config, options: argparse.Namespace) -> str:
+    return warm(_wanted(config, options), options.to)
+
+
+def _wanted(config: Config, options: argparse.Namespace) -> list[Weights]:
+    registry = Registry.read(config)
+    return chosen(registry, options.names) if options.names else of_a_night(registry, config)
+
+
+def _diff(config: Config, options: argparse.Namespace) -> str:
+    registry = Registry.read(config)
+    return differences(registry.find(options.one, "NAME"), registry.find(options.other, "NAME"))
+
+
+def _promote(config: Config, options: argparse.Namespace) -> str:
+    return promote(
+        config,
+        Promotion(
+            *(options.name, options.reason, options.instead_of, options.evaluations),
+            *(options.run, options.system, options.baseline),
+        ),
+    )
+
+
+def _roll_back(config: Config, options: argparse.Namespace) -> str:
+    return roll_back(config, options.name, options.reason)
 
 
 def _calibrate(config: Config, options: argparse.Namespace) -> str:
@@ -83,22 +159,28 @@ def _calibrate(config: Config, options: argparse.Namespace) -> str:
 
 
 def _route(config: Config, options: argparse.Namespace) -> str:
-    language = normalize_hint(options.language)
-    asked = (language and whisper_code(language), options.region, options.service)
+    asked = (_code(options.language), options.region, options.service)
     return explain(Registry.of(config), config, asked)
 
 
-COMMANDS: dict[str, Callable[[Config, argparse.Namespace], str]] = {
-    "list": _list,
-    "show": _show,
-    "fetch": _fetch,
-    "calibrate": _calibrate,
-    "route": _route,
+def _code(language: str | None) -> str | None:
+    hint = normalize_hint(language)
+    return hint and whisper_code(hint)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Config, argparse.Namespace], str]]] = {
+    "list": ("all models, a line each", _list),
+    "show": ("all that is known of a model", _show),
+    "fetch": ("its verified files, on this machine", _fetch),
+    "add": ("a new candidate, from the files of a checkpoint", _add),
+    "verify": ("read all bytes of what is on this machine again", _verify),
+    "warm": ("fetch what a night may need, before it", _warm),
+    "calibrate": ("measure its heads and lead, write them into its entry", _calibrate),
+    "promote": ("a candidate into production, with the routes of another", _promote),
+    "roll-back": ("undo its last promotion", _roll_back),
+    "diff": ("in what two models differ", _diff),
+    "route": ("which model and settings a recording gets, and why", _route),
 }
-
-
-def _find(registry: Registry, name: str) -> Weights:
-    return NETWORKS[name] if name in NETWORKS else registry.find(name, "NAME")
 
 
 def _line(entry: Weights) -> str:
@@ -106,7 +188,9 @@ def _line(entry: Weights) -> str:
     if isinstance(entry, ModelEntry):
         engine, languages = entry.engine, ",".join(entry.languages or ["many"])
     here = "fetched" if is_cached(entry) else "-"
-    return f"{entry.name:<20} {entry.stage:<10} {engine:<12} {languages:<12} {here:<8} {entry.licence}"
+    measured = str(entry.metrics[-1]) if entry.metrics else "-"
+    columns = f"{entry.name:<20} {entry.stage:<10} {engine:<12} {languages:<12} {here:<8} {entry.licence:<8}"
+    return f"{columns} {measured}"
 
 
 def _described(registry: Registry, entry: Weights) -> str:

@@ -7,6 +7,7 @@ interchangeable.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,6 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from transcribe.models.sources import Source
 
 log = logging.getLogger(__name__)
 
+PROGRESS_S = 10.0
+"""Between two lines on how far a download is."""
 _MARKER = ".verified.json"  # in a model's folder: size, mtime and sha256 of each file when last hashed
 
 
@@ -69,36 +73,42 @@ def fetch_files(name: str, files: dict[str, str], sources: Sequence[Source], cac
         with _locked(cache_dir / f"{folder.name}.lock"):
             if not _is_verified(folder, files) and _mismatch(folder, files):
                 for abandoned in cache_dir.glob(f"{folder.name}.*/"):  # by a process that was killed
-                    shutil.rmtree(abandoned, ignore_errors=True)
+                    if abandoned.suffix != ".partial":
+                        shutil.rmtree(abandoned, ignore_errors=True)
                 _fetch_into(folder, name, files, sources)
     except OSError as error:
+        free = f", {shutil.disk_usage(cache_dir).free / 1e9:.1f} GB free" if cache_dir.is_dir() else ""
         raise ModelError(
-            f"{name}: cannot use the cache {cache_dir}: {error}; set TRANSCRIBE_CACHE"
+            f"{name}: cannot use the cache {cache_dir}{free}: {error}; make room, or set TRANSCRIBE_CACHE"
         ) from error
     return folder
 
 
 def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequence[Source]) -> None:
+    """What has come whole stays in ``….partial`` when the rest does not: the next try goes on from there."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    partial.mkdir(exist_ok=True)
     reasons = []
     for source in sources:
         log.info("%s: fetching from %s", what, source)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
-            fresh = Path(scratch) / "files"
-            fresh.mkdir()
-            try:
-                source.download(list(files), fresh)
-                problem = _mismatch(fresh, files)
-            except Exception as error:  # whatever a hub client, pip or a damaged archive raises: next source
-                problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-            if not problem:
+        try:
+            with _watched(what, partial):
+                source.download(_missing(partial, files), partial)
+            problem = _mismatch(partial, files)
+        except Exception as error:  # whatever a hub client, pip or a damaged archive raises: next source
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        if not problem:
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
                 if folder.exists():
                     folder.rename(Path(scratch) / "replaced")
-                fresh.rename(folder)
-                log.info("%s: verified, %.0f s", what, time.monotonic() - started)
-                return
-            log.info("%s: %s", what, problem)
-            reasons.append(f"\n  - {source}: {problem}")
+                partial.rename(folder)
+            log.info("%s: verified, %.0f s", what, time.monotonic() - started)
+            return
+        log.info("%s: %s", what, problem)
+        reasons.append(f"\n  - {source}: {problem}")
     raise ModelError(
         f"no source gave the files of {what!r}:{''.join(reasons)}\n"
         f"Make one of them reachable, or put {', '.join(files)} into a folder and add "
@@ -106,20 +116,62 @@ def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequenc
     )
 
 
+def _missing(folder: Path, files: dict[str, str]) -> list[str]:
+    """Those that are not there as they should be; wrong ones are taken out."""
+    wrong = [name for name, expected in files.items() if sha256_or_none(folder / name) != expected]
+    for name in wrong:
+        (folder / name).unlink(missing_ok=True)
+    return wrong
+
+
+@contextlib.contextmanager
+def _watched(what: str, folder: Path) -> Iterator[None]:
+    """Says every ``PROGRESS_S`` how much has come."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(PROGRESS_S):
+            n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            log.info("%s: %.0f MB so far", what, n_bytes / 1e6)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def check(entry: Weights, cache_dir: Path | None = None) -> str:
+    """What is wrong with the model's files on this machine, all of them read again; empty if nothing is."""
+    folder = _folder(entry.name, entry.files, cache_dir or default_cache_dir())
+    return _mismatch(folder, entry.files) if folder.is_dir() else "not fetched"
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_or_none(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None
+
+
 def _mismatch(folder: Path, files: dict[str, str]) -> str:
     """Empty when every file has its sha256 (then marked as verified), else what is wrong."""
     marks = {}
-    for name, sha256 in files.items():
-        path = folder / name
-        if not path.is_file():
+    for name, expected in files.items():
+        found = sha256_or_none(folder / name)
+        if found is None:
             return f"{name} is missing"
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        if digest.hexdigest() != sha256:
-            return f"{name} has sha256 {digest.hexdigest()}, the registry says {sha256}"
-        marks[name] = _mark(path, sha256)
+        if found != expected:
+            return f"{name} has sha256 {found}, the registry says {expected}"
+        marks[name] = _mark(folder / name, expected)
     (folder / _MARKER).write_text(json.dumps(marks))
     return ""
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transcribe.config import Config
 from transcribe.errors import ConfigError
+from transcribe.layers import shipped
 from transcribe.models import located, profiles
 from transcribe.models.located import Located
 
@@ -16,7 +18,7 @@ WHAT = "not a model registry: a mapping with models, default, routes"
 def read(models: Path, regions: Path | None = None, services: Path | None = None) -> Located:
     """``models``: a file, or a folder of them. A model in two files, or two defaults, is an error; routes of
     several files are one list. Raises ``ConfigError``."""
-    files = sorted(models.glob("*.yaml")) if models.is_dir() else [models]
+    files = model_files(models)
     if not files:
         raise ConfigError("models", str(models), "holds no *.yaml; name the registry's file or folder")
     whole = Located({"models": {}, "routes": []}, {(): str(models)})
@@ -36,6 +38,19 @@ def read(models: Path, regions: Path | None = None, services: Path | None = None
         if path is not None:
             _add_profiles(whole, kind, profiles.read(path, kind))
     return whole
+
+
+def model_files(models: Path) -> list[Path]:
+    """The registry's own files: one, or those of a folder."""
+    return sorted(models.glob("*.yaml")) if models.is_dir() else [models]
+
+
+def all_files(config: Config) -> list[Path]:
+    """Those, and the files of regions and services."""
+    return [
+        *model_files(shipped(config.models)),
+        *(shipped(p) for p in (config.regions, config.services) if p),
+    ]
 
 
 def _add_models(whole: Located, models: Any, found: Located, file: Path) -> None:

@@ -19,13 +19,14 @@ from transcribe.layers import CONF, shipped
 from transcribe.models import reading
 from transcribe.models.auto import AUTO, CANDIDATES, choose_engine
 from transcribe.models.consistency import problems
+from transcribe.models.history import Event, Measurement
 from transcribe.models.own_decode import ModelDecode
 from transcribe.models.profiles import Region, Service
 from transcribe.models.routes import Route, Routing
-from transcribe.models.sources import FileName, Source, Strict, WheelSource
+from transcribe.models.sources import FileName, Source, Strict, WheelSource, is_pickle
 from transcribe.models.traits import Traits
 from transcribe.section import LanguageCode
-from transcribe.types import Recording
+from transcribe.types import SAMPLE_RATE, Recording
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,18 @@ class Weights(Strict):
     stage: Literal["candidate", "production", "retired"]
     files: dict[FileName, Sha256]
     sources: list[Source]
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: list[Measurement] = Field(default_factory=list)
+    history: list[Event] = Field(default_factory=list)
     notes: str = ""
+
+    @field_validator("files")
+    @classmethod
+    def _no_pickles(cls, files: dict[str, str]) -> dict[str, str]:
+        if found := sorted(filter(is_pickle, files)):
+            raise ValueError(
+                f"{', '.join(found)}: a pickle can run code; convert it to safetensors or CTranslate2"
+            )
+        return files
 
     @model_validator(mode="after")
     def _members_cover_files(self) -> Weights:
@@ -62,16 +73,24 @@ class ModelEntry(Weights):
     """A model that transcribes. ``languages``: Whisper's codes, None for all but ``lacks``.
 
     ``engine``: one of ``engines.names``, or auto until ``Registry.of`` has chosen (``models.auto``).
-    ``multilingual``: it can tell languages apart; ``decode``: its own settings, before the configuration's;
-    ``traits``: what its engine must know of its network.
+    ``sample_rate``: that it was trained on. ``multilingual``: it can tell languages apart. ``decode``: its
+    own settings, before the configuration's. ``traits``: what its engine must know of its network.
     """
 
     engine: str
+    sample_rate: int = SAMPLE_RATE
     multilingual: bool
     languages: list[LanguageCode] | None
     lacks: list[LanguageCode] = Field(default_factory=list)
     decode: ModelDecode = Field(default_factory=dict)
     traits: Traits = Traits()
+
+    @field_validator("sample_rate")
+    @classmethod
+    def _hears_what_is_decoded(cls, sample_rate: int) -> int:
+        if sample_rate != SAMPLE_RATE:
+            raise ValueError(f"all audio is decoded at {SAMPLE_RATE} samples a second")
+        return sample_rate
 
     @field_validator("engine")
     @classmethod
@@ -93,6 +112,11 @@ class ModelEntry(Weights):
         if not self.multilingual and len(self.languages or []) != 1:
             raise ValueError("a model that is not multilingual has one language")
         return self
+
+    @property
+    def cost(self) -> float | None:
+        """Core seconds a second of audio, as measured last; None: never."""
+        return next((one.cost for one in sorted(self.metrics, key=_date, reverse=True) if one.cost), None)
 
     @property
     def tells_languages(self) -> bool:
@@ -126,6 +150,10 @@ class ModelEntry(Weights):
     def applied_to(self, config: Config) -> Config:
         """The configuration under which this model decodes: its own ``decode`` settings win."""
         return config.model_copy(update={"decode": config.decode.model_copy(update=self.decode)})
+
+
+def _date(measured: Measurement) -> str:
+    return measured.date
 
 
 class Registry(Strict):

@@ -21,9 +21,18 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from transcribe.errors import ModelError
+from transcribe.storage import s3
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # never a path
 _PROBE_TIMEOUT_S = 5.0
+
+
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
+
+
+def is_pickle(name: str) -> bool:
+    """By its name: a file that runs what code it holds when it is loaded."""
+    return name.endswith(_PICKLES) or name == "pytorch_model.bin"
 
 
 class Strict(BaseModel):
@@ -96,6 +105,23 @@ class PackageSource(Strict):
             shutil.copyfile(Path(found.submodule_search_locations[0]) / self.subfolder / name, folder / name)
 
 
+class S3Source(Strict):
+    """Objects below an ``s3://`` prefix; credentials and endpoint are the environment's."""
+
+    s3: str = Field(pattern=r"^s3://[^/]+/.*")
+
+    def __str__(self) -> str:
+        return self.s3
+
+    def download(self, files: list[str], folder: Path) -> None:
+        """Writes ``files`` into ``folder``. Raises StorageError or OSError."""
+        for name in files:
+            uri = f"{self.s3.rstrip('/')}/{name}"
+            bucket, key = s3.split(uri)
+            with s3.s3_errors(uri):
+                s3.client(s3.S3Options()).download_file(bucket, key, str(folder / name))
+
+
 class FolderSource(Strict):
     """A folder on this machine or a shared mount that holds the files under their names."""
 
@@ -112,18 +138,19 @@ class FolderSource(Strict):
 
 def _kind(source: Any) -> str | None:
     given = source if isinstance(source, dict) else dict(source)
-    return next((kind for kind in ("hub", "wheels", "package", "folder") if kind in given), None)
+    return next((kind for kind in ("hub", "wheels", "package", "s3", "folder") if kind in given), None)
 
 
 Source = Annotated[
     Annotated[HubSource, Tag("hub")]
     | Annotated[WheelSource, Tag("wheels")]
     | Annotated[PackageSource, Tag("package")]
+    | Annotated[S3Source, Tag("s3")]
     | Annotated[FolderSource, Tag("folder")],
     Discriminator(
         _kind,
         custom_error_type="source",
-        custom_error_message="a source has the key hub, wheels, package or folder",
+        custom_error_message="a source has the key hub, wheels, package, s3 or folder",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import multiprocessing
@@ -99,7 +100,53 @@ def test_when_all_sources_fail_each_reason_and_the_remedy_are_told(tmp_path, whe
     assert "missing: FileNotFoundError" in message
     assert "wheels weights-one==1.0, weights-two==1.0: pip download: ERROR" in message
     assert "add '- folder: THAT_FOLDER'" in message
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    (left,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    assert left.suffix == ".partial"
+
+
+def test_a_fetch_that_broke_off_goes_on_with_what_is_missing(tmp_path):
+    """Also after a file came damaged: what was right is not fetched again."""
+
+    class Ledger(FolderSource):
+        def download(self, files: list[str], folder: Path) -> None:
+            asked.append(sorted(files))
+            super().download(files, folder)
+
+    asked: list[list[str]] = []
+    a_folder(tmp_path / "cut", CONTENT | {"model.bin": b"first ha"})
+    a_folder(tmp_path / "whole")
+    cut, whole = Ledger(folder=tmp_path / "cut"), Ledger(folder=tmp_path / "whole")
+    with pytest.raises(ModelError, match=r"model\.bin has sha256"):
+        fetch(an_entry(cut), tmp_path / "cache")
+    folder = fetch(an_entry(whole), tmp_path / "cache")
+    assert contents(folder) == CONTENT
+    assert asked == [["config.json", "model.bin"], ["model.bin"]]
+
+
+def test_models_with_the_same_files_share_them(tmp_path):
+    one = fetch(an_entry(a_folder(tmp_path / "weights")), tmp_path / "cache")
+    assert fetch(an_entry(name="other"), tmp_path / "cache") == one and is_cached(
+        an_entry(name="third"), tmp_path / "cache"
+    )
+
+
+def test_a_full_disk_is_told_at_once(tmp_path):
+    class Full(FolderSource):
+        def download(self, files: list[str], folder: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    a_folder(tmp_path / "weights")
+    sources = [Full(folder=tmp_path / "weights"), FolderSource(folder=tmp_path / "weights")]
+    with pytest.raises(ModelError, match=r"GB free: .*No space left on device; make room"):
+        fetch(an_entry(*sources), tmp_path / "cache")
+
+
+def test_how_far_a_download_is_is_said(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("transcribe.models.cache.PROGRESS_S", 0.05)
+    a_folder(tmp_path / "weights")
+    with caplog.at_level("INFO"):
+        fetch(an_entry(SlowFolder(folder=tmp_path / "weights")), tmp_path / "cache")
+    assert "small-test: 0 MB so far" in caplog.text
 
 
 def test_a_wheel_without_the_member_is_a_reason(tmp_path, wheel_source):

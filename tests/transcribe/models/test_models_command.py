@@ -11,6 +11,8 @@ import yaml
 from transcribe.layers import CONF
 from transcribe.models.__main__ import main
 
+MEASURED = [{"date": "2026-11-01", "data": "calls", "wer": 0.04}]
+
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -24,7 +26,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     here, gone = ({"sources": [{"folder": str(tmp_path / name)}]} for name in ("weights", "gone"))
     models = {
-        "used": {**common, **here, "stage": "production", "metrics": {"wer_en": 0.04}, "notes": "quick"},
+        "used": {**common, **here, "stage": "production", "metrics": MEASURED, "notes": "quick"},
         "old": {**common, **gone, "stage": "retired"},
     }
     routes = [{"region": "eu", "model": "used"}]
@@ -36,15 +38,16 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list_has_a_line_a_model(registry, capsys):
     assert main(["--models", str(registry), "list"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["used", "production", "fake", "many", "-", "MIT"] in lines
-    assert ["old", "retired", "fake", "many", "-", "MIT"] in lines and len(lines) == 3
+    assert ["old", "retired", "fake", "many", "-", "MIT", "-"] in lines and len(lines) == 3
+    used = ["used", "production", "fake", "many", "-", "MIT", "WER", "4.00%", "(calls,", "2026-11-01)"]
+    assert used in lines
 
 
 def test_show_tells_all_that_is_known(registry, capsys):
     assert main(["--models", str(registry), "show", "used"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert (shown["licence"], shown["metrics"], shown["notes"]) == ("MIT", {"wer_en": 0.04}, "quick")
-    assert shown["routes"] == [f"region eu → model used ({registry}:28)", "all → model used (default)"]
+    assert (shown["licence"], shown["metrics"], shown["notes"]) == ("MIT", MEASURED, "quick")
+    assert shown["routes"] == [f"region eu → model used ({registry}:30)", "all → model used (default)"]
     assert shown["fetched"] is False
     assert main(["--models", str(registry), "show", "old"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["routes"] == []

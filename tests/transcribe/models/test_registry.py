@@ -84,7 +84,7 @@ def test_the_shipped_registry_is_complete():
         (lambda raw: raw["models"]["base"].update(sources=[{"hub": "a/b"}]), "sources.0.hub.revision"),
         (
             lambda raw: raw["models"]["base"].update(sources=[{"url": "a/b"}]),
-            "wheels, package or folder",
+            "wheels, package, s3 or folder",
         ),
         (lambda raw: raw["models"]["base"].update(name="other"), "leave `name` out"),
         (lambda raw: raw.update(default="huge"), "unknown model 'huge'"),

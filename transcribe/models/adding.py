@@ -1,0 +1,133 @@
+"""``python -m transcribe.models add``: an entry of the registry, from the checkpoint's own files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from transcribe.config import Config
+from transcribe.errors import ConfigError, ModelError, StorageError
+from transcribe.layers import shipped
+from transcribe.models import checkpoint
+from transcribe.models.cache import sha256
+from transcribe.models.checkpoint import Checkpoint
+from transcribe.models.editing import dumped, flowing
+from transcribe.models.registry import Registry
+from transcribe.models.sources import FolderSource, HubSource, S3Source
+from transcribe.storage.files import list_files
+from transcribe.storage.s3 import S3Options, Stat
+
+HUB = "hub:"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command is told. ``languages``: () for all that the checkpoint has; ``engine``: "" for the one
+    that runs such files; ``revision``: "" for the hub's, else today's date."""
+
+    name: str
+    source: str  # a folder, s3://bucket/prefix/ or hub:OWNER/NAME@COMMIT
+    licence: str
+    languages: Sequence[str] = ()
+    engine: str = ""
+    revision: str = ""
+    notes: str = ""
+
+
+def add(config: Config, asked: Asked) -> Path:
+    """The new file of the registry, which holds the entry: a candidate.
+
+    Raises ``ConfigError`` or ``ModelError`` when there is no such model; then nothing is written.
+    """
+    registry = Registry.read(config)
+    if asked.name in registry.models:
+        raise ConfigError("NAME", asked.name, "is in the registry already; choose another name")
+    models = shipped(config.models)
+    if not models.is_dir():
+        raise ConfigError(
+            "--models", str(models), "is a file; add needs a folder, where it writes one a model"
+        )
+    source, revision = _source(asked)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = checkpoint.wanted(_names(source))
+        source.download(files, Path(scratch))
+        found = checkpoint.inspect(Path(scratch))
+        hashes = {name: sha256(Path(scratch) / name) for name in files}
+    revision = asked.revision or revision or date.today().isoformat()
+    entry = _entry(asked, found, hashes, source, revision)
+    path = models / f"{asked.name}.yaml"
+    if path.exists():
+        raise ConfigError("NAME", asked.name, f"{path} is there already")
+    try:
+        path.write_text(f"# {asked.name}, from {source}.\n{dumped({'models': {asked.name: entry}})}", "utf-8")
+        Registry.read(config)
+    except OSError as error:
+        raise ConfigError("--models", str(path), f"cannot be written: {error.strerror}") from error
+    except ConfigError:
+        path.unlink()
+        raise
+    return path
+
+
+def _source(asked: Asked) -> tuple[HubSource | S3Source | FolderSource, str]:
+    """And the revision that it says."""
+    if asked.source.startswith(HUB):
+        repository, _, revision = asked.source.removeprefix(HUB).partition("@")
+        if not revision:
+            raise ConfigError(
+                "FROM", asked.source, "write hub:OWNER/NAME@COMMIT: a commit never changes"
+            )
+        return HubSource(hub=repository, revision=revision), revision
+    if asked.source.startswith("s3://"):
+        return S3Source(s3=asked.source.rstrip("/") + "/"), ""
+    return FolderSource(folder=Path(asked.source).resolve()), ""
+
+
+def _names(source: HubSource | S3Source | FolderSource) -> list[str]:
+    """The files that are there, without those in folders."""
+    if isinstance(source, HubSource):
+        from huggingface_hub import list_repo_files
+
+        try:
+            return [name for name in list_repo_files(source.hub, revision=source.revision) if "/" not in name]
+        except Exception as error:  # whatever its client raises
+            raise ModelError(f"{source}: {type(error).__name__}: {error}") from error
+    top = source.s3 if isinstance(source, S3Source) else f"{source.folder}/"
+    try:
+        places = [found.uri for found in list_files(top, S3Options()) if isinstance(found, Stat)]
+    except StorageError as error:
+        raise ModelError(f"{source}: {error}; {error.next_step}") from error
+    return [place.removeprefix(top) for place in places if "/" not in place.removeprefix(top)]
+
+
+def _entry(
+    asked: Asked,
+    found: Checkpoint,
+    files: dict[str, str],
+    source: HubSource | S3Source | FolderSource,
+    revision: str,
+) -> dict[str, Any]:
+    languages = list(asked.languages) or (None if found.multilingual else ["en"])
+    engine = asked.engine or found.engine
+    entry: dict[str, Any] = {
+        "engine": engine,
+        "revision": revision,
+        "multilingual": found.multilingual and (languages is None or len(languages) > 1),
+        "languages": languages,
+        "licence": asked.licence,
+        "stage": "candidate",
+    }
+    if languages is None and found.lacks:
+        entry["lacks"] = list(found.lacks)
+    if found.heads and engine == "seq2seq":
+        entry["traits"] = {"heads": flowing(found.heads)}
+    said = source.model_dump(mode="json")
+    added = {"date": date.today().isoformat(), "did": "added", "revision": revision, "reason": str(source)}
+    more = {"files": files, "sources": [said], "history": [added]} | (
+        {"notes": asked.notes} if asked.notes else {}
+    )
+    return entry | more

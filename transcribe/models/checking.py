@@ -1,0 +1,77 @@
+"""``python -m transcribe.models verify`` and ``warm``: are a night's weights here, and are they right?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transcribe.config import Config
+from transcribe.errors import ConfigError, ModelError
+from transcribe.models import checkpoint
+from transcribe.models.cache import check, default_cache_dir, fetch, is_cached
+from transcribe.models.networks import NETWORKS
+from transcribe.models.registry import ModelEntry, Registry, Weights
+
+log = logging.getLogger(__name__)
+
+
+def verify(entries: Iterable[Weights]) -> str:
+    """A line a model, all bytes read. Raises ``ModelError`` with those that are not what they should be."""
+    lines: list[str] = []
+    wrong: list[str] = []
+    for entry in entries:
+        problem = (check(entry) or _contradiction(entry)) if entry.files else ""
+        (wrong if problem else lines).append(f"{entry.name}: {problem or 'verified'}")
+    if wrong:
+        raise ModelError("\n".join(wrong + lines))
+    return "\n".join(lines)
+
+
+def _contradiction(entry: Weights) -> str:
+    """Between the entry and the files' own word; empty if there is none."""
+    if not isinstance(entry, ModelEntry):
+        return ""
+    found = checkpoint.inspect(fetch(entry))
+    if entry.multilingual and not found.multilingual:
+        return "multilingual, says the entry; its files know one language"
+    claimed = set(entry.languages or ())
+    lacking = claimed & set(found.lacks) if entry.languages else set(found.lacks) - set(entry.lacks)
+    if found.multilingual and lacking:
+        return f"its files lack {', '.join(sorted(lacking))}, which the entry does not say"
+    return ""
+
+
+def of_a_night(registry: Registry, config: Config) -> list[Weights]:
+    """Every model that a route leads to, and those that identify languages and find speech."""
+    names = {route.model for route in registry.all_routes if route.model}
+    names |= {name for name in (config.model, config.language.model, config.language.fallback_model) if name}
+    return [*(registry.get(name) for name in sorted(names)), *NETWORKS.values()]
+
+
+def chosen(registry: Registry, names: Sequence[str]) -> list[Weights]:
+    return [NETWORKS[name] if name in NETWORKS else registry.find(name, "NAME") for name in names]
+
+
+def warm(entries: Sequence[Weights], folder: Path | None = None) -> str:
+    """Fetches what is not there yet, into the cache or a shared ``folder``, which executors then name in
+    ``TRANSCRIBE_CACHE``; how far it is goes to the log. Raises ``ModelError`` once all have been tried."""
+    place = folder or default_cache_dir()
+    started, problems, n_fetched = time.monotonic(), [], 0
+    wanted = [entry for entry in entries if entry.files]
+    for n, entry in enumerate(wanted, start=1):
+        if entry.stage == "retired":
+            raise ConfigError("NAME", entry.name, "is retired; change its stage in the registry to use it")
+        if is_cached(entry, place):
+            continue
+        log.info("%d of %d: %s", n, len(wanted), entry.name)
+        try:
+            fetch(entry, place)
+            n_fetched += 1
+        except ModelError as error:
+            problems.append(str(error))
+    if problems:
+        raise ModelError("\n".join(problems))
+    took_s = time.monotonic() - started
+    return f"{len(wanted)} models in {place}, {n_fetched} of them fetched now, in {took_s:.0f} s"

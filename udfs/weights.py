@@ -1,0 +1,36 @@
+"""Before the first wave, on executors: the models' verified files on each machine, or what is in the way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+
+from transcribe.errors import ModelError
+from transcribe.models.cache import fetch
+from transcribe.models.registry import Weights
+
+PROBLEMS = "host string, problem string"
+"""Columns of what ``fetch_all`` gives."""
+
+
+def fetch_all(entries: Sequence[Weights]) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """For ``mapInPandas``, whatever the rows: a row a model that this machine cannot have. Tasks of a machine
+    wait for the first one that fetches."""
+
+    def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for _ in frames:
+            pass
+        problems = [problem for entry in entries if (problem := _problem(entry))]
+        yield pd.DataFrame({"host": socket.gethostname(), "problem": problems}, dtype=object)
+
+    return run
+
+
+def _problem(entry: Weights) -> str:
+    try:
+        fetch(entry)
+    except ModelError as error:
+        return str(error)
+    return ""
