@@ -78,9 +78,7 @@ def _source(asked: Asked) -> tuple[HubSource | S3Source | FolderSource, str]:
     if asked.source.startswith(HUB):
         repository, _, revision = asked.source.removeprefix(HUB).partition("@")
         if not revision:
-            raise ConfigError(
-                "FROM", asked.source, "write hub:OWNER/NAME@COMMIT: a commit never changes"
-            )
+            raise ConfigError("FROM", asked.source, "write hub:OWNER/NAME@COMMIT: a commit never changes")
         return HubSource(hub=repository, revision=revision), revision
     if asked.source.startswith("s3://"):
         return S3Source(s3=asked.source.rstrip("/") + "/"), ""
