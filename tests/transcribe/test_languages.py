@@ -86,7 +86,7 @@ def test_settings_name_languages_as_hints_do():
 
     assert allowed("nb", "zh-TW", "pt_BR", "he") == ("no", "zh", "pt", "he")
     assert allowed(False) == ("no",)  # YAML's reading of a bare no
-    assert Route(model="m", language="fil").language == "tl"
+    assert Route(model="m", language="fil").language == ("tl",)
     for code in ("english", "xx", "auto", None):
         with pytest.raises(ConfigError, match=r"language\.allowed\.1 = ") as caught:
             allowed("de", code)
