@@ -4,6 +4,7 @@
 #   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none, and then
 #                             .venv/bin/activate sets it, too
 #   use_torch N               after these: transformers N and PyTorch on top of .venv, made or reused; first on PATH
+#   use_spark N               likewise pyspark N, such as 4.0
 
 say() { printf '==> %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -36,8 +37,16 @@ use_torch() {
   [ "$1" = 4 ] || wanted="transformers>=$1,<$(($1 + 1))"
   _layer "$PWD/.venv/torch" 'torch==2.13.0'  # take a build for CPUs, by pip's own settings: others are GBs
   _layer "$folder" "$wanted" "$PWD/.venv/torch"
-  export VIRTUAL_ENV="$folder" PATH="$folder/bin:$PATH"
-  export PYSPARK_PYTHON="$folder/bin/python" PYSPARK_DRIVER_PYTHON="$folder/bin/python"
+  _first "$folder"
+}
+
+use_spark() {
+  _layer "$PWD/.venv/spark-$1" "pyspark==$1.*"
+  _first "$PWD/.venv/spark-$1"
+}
+
+_first() {
+  export VIRTUAL_ENV="$1" PATH="$1/bin:$PATH" PYSPARK_PYTHON="$1/bin/python" PYSPARK_DRIVER_PYTHON="$1/bin/python"
 }
 
 _layer() {  # FOLDER PACKAGE [BELOW]: an environment that finds what it lacks in BELOW, then in .venv

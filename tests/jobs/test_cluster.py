@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +110,9 @@ def executors(worker_pid: int) -> list[int]:
     return found
 
 
-def submitted(cluster: Cluster, job: Path, *options: str) -> list[str]:
+def submitted(cluster: Cluster, job: Path, *options: str, archives: Sequence[str] = ()) -> list[str]:
     command = [str(ROOT / "scripts" / "submit"), "--master", cluster.master]
+    command += [part for archive in archives for part in ("--archives", archive)]
     for key, value in {
         "spark.executor.memory": "512m",
         "spark.executor.resource.gpu.amount": "1",
@@ -211,6 +212,23 @@ def test_gpus_are_busy_while_cores_prepare_the_next_wave(cluster: Cluster, tmp_p
     busy = re.search(r"GPUs +2 busy (\d+)%", said)
     assert busy and int(busy[1]) > 40, said
     assert broken_invariants(tmp_path / "out") == []
+
+
+@pytest.mark.acceptance
+@pytest.mark.cluster
+@pytest.mark.spark
+def test_a_packed_environment_is_all_that_executors_need(cluster: Cluster, tmp_path: Path) -> None:
+    archive = tmp_path / "environment.tar.gz"
+    subprocess.run([ROOT / "scripts" / "pack", archive], check=True)
+    (tmp_path / "in").mkdir()
+    clip("call_agent_1", tmp_path / "in" / "call.ogg")
+    options = arguments(tmp_path / "in", tmp_path / "out", write_registry(tmp_path))
+    command = submitted(cluster, ROOT / "jobs" / "nightly.py", *options, archives=[f"{archive}#environment"])
+    packed = {"PYSPARK_PYTHON": "./environment/bin/python", "PYSPARK_DRIVER_PYTHON": sys.executable}
+    with start(command, tmp_path, "packed", cluster.environment | packed) as job:
+        assert job.wait(280) == 0, (tmp_path / "packed.log").read_text()[-5000:]
+    assert len(current(tmp_path / "out", "transcripts")) == 1
+    assert list(cluster.folder.glob("[ab]/app-*/*/environment/bin/python")), "it travelled"
 
 
 def test_submit_ships_the_code_and_passes_all_else_on(tmp_path: Path) -> None:

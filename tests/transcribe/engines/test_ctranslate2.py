@@ -184,6 +184,13 @@ def test_languages_are_identified(engine):
     assert engine.identify_language([chunk_of(names[-1])])[0] == found[-1]
 
 
+def test_what_is_heard_while_decoding_does_not_depend_on_the_hint(engine):
+    hinted = [chunk_of(name, language="en") for name in ("es_appointment", "fr_delivery")]
+    heard = engine.transcribe(hinted, replace(GREEDY, tell_languages=True))
+    assert [hypothesis.heard.probs[0][0] for hypothesis in heard] == ["es", "fr"]
+    assert all(hypothesis.heard is None for hypothesis in engine.transcribe(hinted, GREEDY))
+
+
 def test_only_speech_is_published(engine, tmp_path):
     """Music, a clip and noise in one recording; the same without the clip."""
     noise = np.random.default_rng(1).normal(0, 0.02, 4 * SAMPLE_RATE).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -124,6 +125,14 @@ def test_languages_are_identified(engine):
         probs = [prob for _, prob in scores.probs]
         assert scores.probs[0][0] == texts()[name][0] and probs[0] > 0.8
         assert probs == sorted(probs, reverse=True) and sum(probs) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.weights
+def test_what_is_heard_while_decoding_does_not_depend_on_the_hint(engine):
+    hinted = [replace(chunk_of(name), language="en") for name in ("es_appointment", "fr_delivery")]
+    heard = engine.transcribe(hinted, replace(GREEDY, tell_languages=True))
+    assert [hypothesis.heard.probs[0][0] for hypothesis in heard] == ["es", "fr"]
+    assert all(hypothesis.heard is None for hypothesis in engine.transcribe(hinted, GREEDY))
 
 
 @pytest.mark.weights
