@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,34 @@ def test_every_documented_option_exists_and_every_option_is_documented():
     }
     options = {option for action in nightly.parser()._actions for option in action.option_strings}
     assert documented == options - {"-h", "--help"}
+
+
+COMMAND = re.compile(
+    r"(?:-m ((?:jobs|transcribe)[\w.]*)|\b(jobs/\w+)\.py)"  # the module or file that is started
+    r"((?: +[^\s|&;>`]+)*)"
+)
+
+
+def commands() -> Iterator[tuple[str, set[str]]]:
+    """(module, its options) of every command line of ours in the documents and in ``scripts/deploy``."""
+    examples = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts" / "deploy").iterdir()]
+    for text in [*code_blocks("bash"), *examples]:
+        for module, file, rest in COMMAND.findall(text.replace("\\\n", " ")):
+            yield module or file.replace("/", "."), set(re.findall(r"(?<!\S)--[a-z][\w-]*", rest))
+
+
+def known_options(module: str) -> set[str]:
+    """The options that its source names, and those that it may share with others."""
+    path, shared = ROOT / module.replace(".", "/"), ("jobs/cli.py", "transcribe/evaluate/__main__.py")
+    sources = [path.with_suffix(".py"), path / "__main__.py", *(ROOT / name for name in shared)]
+    texts = [one.read_text(encoding="utf-8") for one in sources if one.exists()]
+    return {option for text in texts for option in re.findall(r'"(--[a-z][\w-]*)"', text)}
+
+
+def test_every_command_that_is_shown_has_these_options():
+    shown = list(commands())
+    assert len(shown) > 15
+    assert not [(module, extra) for module, found in shown if (extra := found - known_options(module))]
 
 
 def test_every_file_that_is_named_exists():
