@@ -15,14 +15,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from transcribe.section import Section
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CueRules(_Strict):
+class CueRules(Section):
     """How words become subtitles. Text is never left out: fast speech may break the speed."""
 
     max_line_chars: int = Field(
@@ -48,17 +46,17 @@ class CueRules(_Strict):
         return self
 
 
-class JsonLines(_Strict):
+class JsonLines(Section):
     """``transcripts.jsonl``: a row of the table a line, without rejected utterances."""
 
     words: bool = Field(default=True, description="each utterance with its words and their times")
 
 
-class WordsTable(_Strict):
+class WordsTable(Section):
     """``words.parquet``: flat, a row a word, without rejected utterances. It has no options."""
 
 
-class Snapshot(_Strict):
+class Snapshot(Section):
     """``transcripts.parquet``: the table's rows as they are, for readers without Delta. No options."""
 
 
@@ -68,7 +66,7 @@ FORMATS = ("srt", "vtt", "jsonl", "words", "snapshot")
 _PLACES = {"region", "date"}
 
 
-class Profile(_Strict):
+class Profile(Section):
     """Formats that are named are delivered, into a folder for each region and date."""
 
     destination: str = Field(
@@ -110,7 +108,7 @@ class Profile(_Strict):
         return self
 
     @property
-    def formats(self) -> dict[str, _Strict]:
+    def formats(self) -> dict[str, Section]:
         """Those that are delivered, with their options."""
         found = {name: getattr(self, name) for name in FORMATS}
         return {name: options for name, options in found.items() if options is not None}
