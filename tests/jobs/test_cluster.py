@@ -163,6 +163,8 @@ def test_gpus_are_given_out_and_a_killed_executor_is_survived(cluster: Cluster, 
 
 SLEEPY = """
 import sys, time
+
+sys.path.insert(0, {root!r})  # the driver's own code, as jobs/nightly.py has it
 from jobs import nightly
 from jobs.night import stages
 
@@ -201,7 +203,7 @@ def test_gpus_are_busy_while_cores_prepare_the_next_wave(cluster: Cluster, tmp_p
     (tmp_path / "in").mkdir()
     for n in range(48):
         clip("call_agent_1", tmp_path / "in" / f"{n}.ogg")
-    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    (tmp_path / "sleepy.py").write_text(SLEEPY.replace("{root!r}", repr(str(ROOT))))
     registry = write_registry(tmp_path)
     options = arguments(tmp_path / "in", tmp_path / "out", registry, "--set=job.wave_audio_h=0.01")
     command = submitted(cluster, tmp_path / "sleepy.py", *options)

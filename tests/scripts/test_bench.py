@@ -295,6 +295,7 @@ def test_a_wrong_system_is_a_wrong_command(capsys, tmp_path):
     assert stopped.value.code == 2 and "unknown system" in capsys.readouterr().err
 
 
+@pytest.mark.acceptance
 @pytest.mark.weights
 def test_the_library_and_a_peer_for_real(tmp_path):
     arguments = "--quick --workloads short --systems library faster-whisper-batched --language identify"
