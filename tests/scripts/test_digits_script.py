@@ -73,7 +73,7 @@ class Model(BaseHTTPRequestHandler):
     def answer(self, prompt: str) -> str:
         said = re.search('the words "(.*)" exactly', prompt)
         if said is None:
-            return "1. a guest calls a hotel\n\n2) a driver calls a workshop"
+            return "1. a guest calls a hotel\n\n2) **a driver calls a workshop**\n- Why?"
         wrong = [f"{said[1]}, {said[1]}", "It is 12345.", "I cannot say that.", f"It is {said[1][:-3]}."]
         good = f'\n"{GOOD.format(said=said[1])}"\nIs that what you want?'
         return [*wrong, good, good, good, good][len(self.prompts) % 8]
@@ -101,7 +101,7 @@ def test_of_what_a_language_model_writes_only_the_right_numbers_stay(
     asked = [prompt for prompt in Model.prompts if "exactly as they stand" in prompt]
     wanted = list(numbers(1, 1, ["en", "de"]))
     assert len(asked) == len(wanted) and len(Model.prompts) == len(asked) + 5, "situations once a scenario"
-    assert "a guest calls a hotel" in asked[0] and "a driver calls a workshop" in asked[1]
+    assert "a guest calls a hotel" in asked[0] and "Situation: a driver calls a workshop\n" in asked[1]
     written = [one for one in load(tmp_path / "manifest.jsonl") if one.notes.endswith("tiny")]
     n_out = len(wanted) - len(written)
     assert f"tiny: {n_out} of {len(wanted)} sentences thrown out" in capsys.readouterr().out

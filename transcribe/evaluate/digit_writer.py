@@ -39,12 +39,13 @@ MAX_WORDS = 40
 
 META_PROMPT = (
     "I test how well speech recognition understands numbers. Name {n} different situations in which somebody "
-    "says {what} aloud on the telephone: who speaks to whom, and why. One situation a line, at most twelve "
-    "words each, nothing else."
+    "says {what} aloud on the telephone, one a line, at most twelve words each, nothing else. For example:\n"
+    "A traveller asks the lost-property office about a bag."
 )
 PROMPT = (
-    'Situation: {situation}\nWrite one sentence in {language} that is said then and holds the words "{said}" '
-    "exactly as they stand here. It holds no other number and no digits. Answer with the sentence alone."
+    'Situation: {situation}\nWrite what is said then: one sentence in {language} with the words "{said}" '
+    'exactly as they stand here, no other number and no digits. For the words "four one" it could be:\n'
+    "I left it in locker four one, could you have a look?\nAnswer with your sentence alone."
 )
 
 
@@ -74,8 +75,8 @@ class Writer:
     def _known(self, scenario: str) -> list[str]:
         if scenario not in self._situations:
             answer = self.ask(META_PROMPT.format(n=N_SITUATIONS, what=WHAT[scenario]))
-            lines = (re.sub(r"^[\s\d.)*-]+", "", line).strip() for line in answer.splitlines())
-            found = [line for line in lines if line][:N_SITUATIONS]
+            lines = (re.sub(r"^[\s\d.)*-]+", "", line).strip("* ") for line in answer.splitlines())
+            found = [line for line in lines if len(line.split()) > 2][:N_SITUATIONS]
             self._situations[scenario] = found or [f"somebody says {WHAT[scenario]}"]
         return self._situations[scenario]
 
@@ -97,7 +98,7 @@ def is_good(text: str, number: Number) -> bool:
     )
 
 
-def endpoint(url: str, model: str, timeout_s: float = 120.0) -> Ask:
+def endpoint(url: str, model: str, timeout_s: float = 300.0) -> Ask:
     """A model behind an address that speaks OpenAI's chat completions, as ollama, vLLM and llama.cpp do.
 
     ``url`` ends in /v1. Raises ConfigError naming it where nobody answers, or something else does.
