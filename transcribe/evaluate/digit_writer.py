@@ -39,13 +39,12 @@ MAX_WORDS = 40
 
 META_PROMPT = (
     "I test how well speech recognition understands numbers. Name {n} different situations in which somebody "
-    "says {what} aloud on the telephone, one a line, at most twelve words each, nothing else. For example:\n"
-    "A traveller asks the lost-property office about a bag."
+    "says {what} aloud on the telephone: who speaks to whom, and why. One situation a line, at most twelve "
+    "words each, nothing else."
 )
 PROMPT = (
-    'Situation: {situation}\nWrite what is said then: one sentence in {language} with the words "{said}" '
-    'exactly as they stand here, no other number and no digits. For the words "four one" it could be:\n'
-    "I left it in locker four one, could you have a look?\nAnswer with your sentence alone."
+    'Situation: {situation}\nWrite one sentence in {language} that is said then and holds the words "{said}" '
+    "exactly as they stand here. It holds no other number and no digits. Answer with the sentence alone."
 )
 
 
