@@ -72,13 +72,11 @@ def by_spark(spark: SparkSession, manifest: str, config: Config, folder: str) ->
     for row in tables.failures.rows(FAILURES.names).to_pylist():
         answers[row["recording_id"]] = Failure(*(row[name] for name in fields))
     took = report.row()
-    task_s = took["segment_task_s"] + took["transcribe_task_s"] + took["model_load_s"]
+    inference_s = took["transcribe_task_s"] + took["model_load_s"]
     cores = int(spark.conf.get("spark.task.cpus", "1") or 1)
-    on_gpu = "cuda" in dict(took["versions"])["devices"]
-    gpu_s = took["transcribe_task_s"] + took["model_load_s"] if on_gpu else 0.0
-    return answers, Measured(
-        took["audio_s"], took["wall_s"], (task_s - gpu_s) * cores, gpu_s, took["model_load_s"], "spark"
-    )
+    gpu_s = inference_s if "cuda" in dict(took["versions"])["devices"] else 0.0
+    core_s = took["segment_task_s"] * cores + (inference_s - gpu_s) * max(cores, config.decode.threads)
+    return answers, Measured(took["audio_s"], took["wall_s"], core_s, gpu_s, took["model_load_s"], "spark")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from jobs.night.describe import N_LISTED, describe, given_up_in_words
 from jobs.night.outcome import Outcome
 from jobs.night.plan import Plan
 from jobs.night.run import Run
+from jobs.night.slots import Held, StepTime
 from jobs.night.verdict import too_many_failed
 from jobs.spark.read import read_table
 from transcribe import __version__
@@ -82,6 +83,16 @@ class Report:
         """Of the run's whole time, by host and GPU: the part in which it had a batch."""
         busy = self._outcome.result.gpu_busy_s
         return {gpu: busy_s / self.wall_s for gpu, busy_s in sorted(busy.items())} if self.wall_s else {}
+
+    @property
+    def held(self) -> list[Held]:
+        """Which slots its tasks held, and when."""
+        return self._outcome.result.held
+
+    @property
+    def steps(self) -> list[StepTime]:
+        """Of its waves, in the order in which they ended."""
+        return self.run.steps.ended if self._outcome.n_waves else []
 
     @property
     def reason(self) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pyspark.sql import SparkSession
 
 from jobs import cli, session
 from jobs.evaluate import by_spark
@@ -29,6 +30,7 @@ from transcribe.evaluate import reference
 from transcribe.evaluate.__main__ import by_library
 from transcribe.evaluate.systems import Answers, Measured
 from transcribe.evaluate.tune import SPACE, Trial, Tuner, candidates, front, name_of, overlay, recommended
+from transcribe.job_config import SparkConfig
 from transcribe.pages.page import render
 
 
@@ -74,10 +76,8 @@ def run(
     config, folder = config or Config(), Path(output)
     wanted = candidates(space, config, n_candidates, seed)
 
-    def on_cluster(manifest: str, settings: Config, place: str) -> tuple[Answers, Measured]:
-        return by_spark(session.open(settings), manifest, settings, place)
-
-    measure = on_cluster if on_spark else by_library
+    _check_spark(space, on_spark)
+    measure = _Cluster() if on_spark else by_library
     tuner = Tuner(reference.load(references), config, folder, measure, seed, note)
     complete = tuner.sweep(wanted, budget_min * 60)
     trials = sorted(tuner.last, key=lambda trial: trial.cost)
@@ -85,6 +85,30 @@ def run(
     if trials:
         _write(tuned, folder)
     return tuned
+
+
+def _check_spark(space: Mapping[str, Sequence[Any]], on_spark: bool) -> None:
+    """Settings of Spark are a session's from its start."""
+    for key in space:
+        if key.startswith("spark.") and not on_spark:
+            raise ConfigError("--sweep", key, "needs --spark")
+        if key.startswith("spark.") and session.active():
+            raise ConfigError("--sweep", key, "needs sessions of its own: stop the one that there is")
+
+
+class _Cluster:
+    """Measures the job, in a new session wherever a candidate has other settings of Spark."""
+
+    def __init__(self) -> None:
+        self._opened: tuple[SparkSession, SparkConfig] | None = None
+
+    def __call__(self, manifest: str, settings: Config, place: str) -> tuple[Answers, Measured]:
+        if self._opened and self._opened[1] != settings.spark:
+            self._opened[0].stop()
+            self._opened = None
+        spark = session.open(settings)
+        self._opened = spark, settings.spark
+        return by_spark(spark, manifest, settings, place)
 
 
 def _write(tuned: Tuned, folder: Path) -> None:

@@ -1,7 +1,9 @@
-"""Speaks the sentences of ``transcribe/evaluate/digit_set.py``, with a manifest: ``digits.py FOLDER``.
+"""Speaks sentences with numbers, for evaluations: ``digits.py FOLDER`` gets the recordings and a manifest.
 
-Needs ``espeak-ng`` (Debian's package of that name). The digits that people have spoken for Asterisk are put
-together, too, where Debian's packages ``asterisk-core-sounds-XX-wav`` are installed. Same seed, same set.
+The sentences of ``transcribe/evaluate/digit_set.py``, and with ``--llm`` those that a language model writes
+for the same numbers. English is spoken by hibari-tts, other languages by ``espeak-ng`` (Debian's package).
+Where Debian's ``asterisk-core-sounds-XX-wav`` are installed, digits that people have spoken are put together,
+too. Same seed, same set.
 """
 
 from __future__ import annotations
@@ -12,23 +14,52 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from transcribe.evaluate.digit_set import SENTENCES, readings, sentences
+from transcribe.errors import ConfigError
+from transcribe.evaluate.digit_set import SENTENCES, Sentence, numbers, readings, sentences
+from transcribe.evaluate.digit_writer import Writer, endpoint
 
 VOICES = ("m1", "m3", "m7", "f1", "f2", "f5")
 WORDS_A_MINUTE = (130, 190)
+USUAL_WORDS_A_MINUTE = 160
 ASTERISK = Path("/usr/share/asterisk/sounds")
 N_HUMAN_DIGITS = 6
 GAP_S = (0.05, 0.35)
 
+Speak = Callable[[str, random.Random, Path], None]
+"""A text, in a voice and at a speed by chance, into a file."""
+
 
 def main() -> int:
+    options = _options()
+    languages = options.languages
+    try:
+        speakers = {language: speaker(language) for language in languages}
+        options.folder.mkdir(parents=True, exist_ok=True)
+        texts = sentences(options.seed, options.numbers, languages)
+        rows = list(spoken(options.folder, options.seed, texts, speakers, "by hand"))
+        if options.llm:
+            writer = Writer(endpoint(options.llm, options.llm_model))
+            written = writer.sentences(list(numbers(options.seed, options.numbers, languages)))
+            rows += spoken(options.folder, options.seed, written, speakers, options.llm_model)
+            print(f"{options.llm_model}: {writer.n_thrown_out} of {writer.n_asked} sentences thrown out")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    rows += human(options.folder, options.seed, options.numbers, languages)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (options.folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
+    print(f"{len(rows)} recordings: {options.folder / 'manifest.jsonl'}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
@@ -36,28 +67,55 @@ def main() -> int:
     parser.add_argument(
         "--languages", nargs="+", choices=SENTENCES, default=list(SENTENCES), metavar="LANGUAGE"
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--llm",
+        metavar="URL",
+        help="of a language model that writes sentences, too: http://localhost:11434/v1",
+    )
+    parser.add_argument("--llm-model", default="default", metavar="NAME", help="as its server calls it")
+    return parser.parse_args()
+
+
+def speaker(language: str) -> Speak:
+    """The best that there is for a language. Raises ConfigError where it is not installed."""
+    if language == "en":
+        return _hibari()
     if shutil.which("espeak-ng") is None:
-        print("espeak-ng is not installed: apt-get install espeak-ng", file=sys.stderr)
-        return 2
-    options.folder.mkdir(parents=True, exist_ok=True)
-    rows = list(spoken(options.folder, options.seed, options.numbers, options.languages))
-    rows += human(options.folder, options.seed, options.numbers, options.languages)
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (options.folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
-    print(f"{len(rows)} recordings: {options.folder / 'manifest.jsonl'}")
-    return 0
+        raise ConfigError("--languages", language, "needs espeak-ng: apt-get install espeak-ng")
+
+    def speak(text: str, rng: random.Random, file: Path) -> None:
+        voice, speed = f"{language}+{rng.choice(VOICES)}", rng.randint(*WORDS_A_MINUTE)
+        subprocess.run(["espeak-ng", "-v", voice, "-s", str(speed), "-w", str(file), text], check=True)
+
+    return speak
 
 
-def spoken(folder: Path, seed: int, n_numbers: int, languages: list[str]) -> Iterator[dict[str, Any]]:
-    """Each sentence in a voice and at a speed of its own."""
+def _hibari() -> Speak:
+    try:
+        from hibari import Hibari
+    except ImportError:
+        remedy = "needs hibari-tts: pip install hibari-tts"
+        raise ConfigError("--languages", "en", remedy) from None
+    voice = Hibari()
+
+    def speak(text: str, rng: random.Random, file: Path) -> None:
+        speed = rng.randint(*WORDS_A_MINUTE) / USUAL_WORDS_A_MINUTE
+        soundfile.write(file, voice(text, speed=speed, seed=rng.randrange(2**31)), 24_000)
+
+    return speak
+
+
+def spoken(
+    folder: Path, seed: int, texts: Iterable[Sentence], speakers: dict[str, Speak], author: str
+) -> Iterator[dict[str, Any]]:
+    """Each sentence, in a voice and at a speed of its own."""
     rng = random.Random(seed)
-    for number, one in enumerate(sentences(seed, n_numbers, languages)):
-        file = f"{one.language}_{one.scenario}_{one.reading}_{number:04}.wav"
-        voice, speed = f"{one.language}+{rng.choice(VOICES)}", rng.randint(*WORDS_A_MINUTE)
-        command = ["espeak-ng", "-v", voice, "-s", str(speed), "-w", str(folder / file), one.text]
-        subprocess.run(command, check=True)
-        yield row(file, one.language, one.reading, one.scenario, one.text, "espeak-ng")
+    made = "" if author == "by hand" else "written_"
+    for number, one in enumerate(texts):
+        file = f"{one.language}_{one.scenario}_{one.reading}_{made}{number:04}.wav"
+        speakers[one.language](one.text, rng, folder / file)
+        voice = "hibari-tts" if one.language == "en" else "espeak-ng"
+        yield row(file, one.language, one.reading, one.scenario, one.text, f"{voice}; written {author}")
 
 
 def human(folder: Path, seed: int, n_numbers: int, languages: list[str]) -> Iterator[dict[str, Any]]:

@@ -60,6 +60,8 @@ class Cost:
     device: str | None = None
     busy_s: float = 0.0  # the device was held by a batch, or waited for its next one's features
     host: str | None = None
+    began_at: float = 0.0  # seconds since 1970
+    task: int = 0  # its number in its stage
 
 
 @dataclass(frozen=True)

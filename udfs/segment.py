@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pandas as pd
@@ -16,7 +15,8 @@ from transcribe.storage.local import local_path
 from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.types import Recording, Segmentation
 from udfs import rows
-from udfs.rows import PROBED, SEGMENTED, Cost, Row
+from udfs.rows import PROBED, SEGMENTED, Row
+from udfs.worker import Stopwatch
 
 CHUNKS_A_FRAME = 32
 
@@ -27,11 +27,11 @@ def segment(config: Config, s3: S3Options) -> Callable[[Frames], Frames]:
     """For ``mapInPandas``: frames of recordings → SEGMENTED rows."""
 
     def run(frames: Frames) -> Frames:
-        started = time.perf_counter()
+        watch = Stopwatch()
         for frame in frames:
             for planned in frame.itertuples():
                 yield from _segment_one(rows.value(planned), config, s3)
-        yield rows.frame([rows.of(Cost(time.perf_counter() - started))], SEGMENTED)
+        yield rows.frame([rows.of(watch.cost())], SEGMENTED)
 
     return run
 

@@ -24,8 +24,8 @@ from transcribe.errors import failure
 from transcribe.models.registry import ModelEntry
 from transcribe.types import Vote
 from udfs import rows
-from udfs.rows import DECODED, IDENTIFIED, Cost, Row
-from udfs.worker import engine_for
+from udfs.rows import DECODED, IDENTIFIED, Row
+from udfs.worker import Stopwatch, engine_for
 
 Frames = Iterator[pd.DataFrame]
 
@@ -34,13 +34,12 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
     """For ``mapInPandas``: chunks with ``model`` (``entry``) → IDENTIFIED rows, and one of cost."""
 
     def run(frames: Frames) -> Frames:
-        started = time.perf_counter()
+        watch = Stopwatch()
         for jobs, _ in _gathered(frames, config):
             engine, loaded = engine_for(entry, config)
             found = _identify(jobs, identifier(engine), config)
-            task_s = time.perf_counter() - started
-            started = time.perf_counter()
-            cost = Cost(task_s, load_s=engine.stats.load_s if loaded else 0.0)
+            cost = watch.cost(load_s=engine.stats.load_s if loaded else 0.0)
+            watch.restart()
             yield rows.frame([*found, rows.of(cost)], IDENTIFIED)
 
     return run
@@ -66,7 +65,7 @@ def transcribe(
     """
 
     def run(frames: Frames) -> Frames:
-        started = time.perf_counter()
+        watch = Stopwatch()
         for jobs, model in _gathered(frames, config):
             entry = entries[model]
             engine, loaded = engine_for(entry, config)
@@ -74,10 +73,7 @@ def transcribe(
             decoded = list(_decode(jobs, engine, entry, config))
             busy_s = time.perf_counter() - began
             done_s.add(sum(job.chunk.duration_s for job in jobs))
-            task_s = time.perf_counter() - started
-            started = time.perf_counter()
-            cost = Cost(
-                task_s,
+            cost = watch.cost(
                 load_s=engine.stats.load_s if loaded else 0.0,
                 encoded_s=engine.stats.encoded_s - before["encoded_s"],
                 audio_s=engine.stats.audio_s - before["audio_s"],
@@ -85,6 +81,7 @@ def transcribe(
                 busy_s=busy_s,
                 host=socket.gethostname(),
             )
+            watch.restart()
             yield rows.frame([*decoded, rows.of(cost)], DECODED)
 
     return run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from pyspark import TaskContext
 
 from transcribe.config import Config
@@ -9,6 +12,7 @@ from transcribe.engines.base import Device, Engine
 from transcribe.engines.cache import EngineCache
 from transcribe.engines.loading import choose_device
 from transcribe.models.registry import ModelEntry
+from udfs.rows import Cost
 
 _engines = EngineCache()
 
@@ -16,6 +20,24 @@ _engines = EngineCache()
 def engine_for(entry: ModelEntry, config: Config) -> tuple[Engine, bool]:
     """The engine of a model under these settings and whether it was loaded just now."""
     return _engines.get(entry, config, assigned_device(config))
+
+
+class Stopwatch:
+    """Of one task, which tells its cost part by part."""
+
+    def __init__(self) -> None:
+        context = TaskContext.get()
+        self._task = context.partitionId() if context else 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new part begins."""
+        self._began_at, self._started = time.time(), time.perf_counter()
+
+    def cost(self, **more: Any) -> Cost:
+        """Of the part so far; ``more``: what else is known of it."""
+        task_s = time.perf_counter() - self._started
+        return Cost(task_s, began_at=self._began_at, task=self._task, **more)
 
 
 def assigned_device(config: Config) -> Device:

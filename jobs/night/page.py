@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from jobs.night.progress import note
+from jobs.night.slots import idle_s, tasks_by_step
+from jobs.night.stages import FINDING
 from transcribe.errors import StorageError
 from transcribe.escape import printable
 from transcribe.evaluate.night import content, drift
@@ -66,10 +68,11 @@ def collect(report: Report, before: list[Data]) -> Data:
     row = report.row()
     found = content(_published(report)).as_dict()
     cores, time = _time(report, row)
-    on_gpu = "cuda" in dict(row["versions"])["devices"]
-    held_s = row["wall_s"] * cores
+    gpus = report.gpu_busy_share
+    core_s, gpu_s = row["wall_s"] * cores, row["wall_s"] * len(gpus)
     prices = Prices.load(report.run.config.job.prices)
-    cost = prices.cost(0.0 if on_gpu else held_s, held_s if on_gpu else 0.0)
+    cost = prices.cost(core_s, gpu_s)
+    audio_h = row["audio_s"] / 3600
     languages = found.pop("by_language")
     stages = [
         {"name": name, "task_s": row[key], "rtfx": row["audio_s"] / row[key]}
@@ -81,12 +84,21 @@ def collect(report: Report, before: list[Data]) -> Data:
         "wall_s": row["wall_s"],
         "versions": row["versions"],
         "cores": cores,
+        "gpu_busy_share": gpus,
         "time": time,
         "stages": stages,
+        "tasks": tasks_by_step(report.held, report.steps),
+        "n_waves_tried_again": max(0, _n_tried(report) - row["n_waves"]),
+        "held": {
+            "core_s": core_s,
+            "gpu_s": gpu_s,
+            "core_s_an_audio_hour": core_s / audio_h if audio_h and cores else None,
+            "gpu_s_an_audio_hour": gpu_s / audio_h if audio_h and gpus else None,
+        },
         "cost": {
             "currency": prices.currency,
             "total": cost,
-            "an_audio_hour": cost / (row["audio_s"] / 3600) if row["audio_s"] and cores else None,
+            "an_audio_hour": cost / audio_h if audio_h and cores else None,
         },
         **found,
         "by_language": languages,
@@ -131,7 +143,15 @@ def _time(report: Report, row: Data) -> tuple[int, dict[str, float]]:
         return 0, {}
     slots = report.run.spark.sparkContext.defaultParallelism
     rest_s = max(0.0, row["wall_s"] * slots - sum(parts.values()))
-    return slots, {**parts, "idle, merging, publishing": rest_s}
+    began_at = report.run.started_at.timestamp()
+    idle = idle_s(slots, began_at, began_at + row["wall_s"], report.held, report.steps)
+    all_idle_s = sum(idle.values()) or 1.0
+    return slots, {**parts, **{reason: rest_s * some_s / all_idle_s for reason, some_s in idle.items()}}
+
+
+def _n_tried(report: Report) -> int:
+    """Waves and parts of waves that were begun."""
+    return sum(step.name.endswith(f": {FINDING}") for step in report.steps)
 
 
 def _failures(report: Report) -> list[Data]:

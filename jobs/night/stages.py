@@ -27,6 +27,9 @@ from udfs.transcribe import identify, transcribe
 FEEDING_POOL, INFERENCE_POOL = "feeding", "inference"
 """Of Spark's scheduler, where it is FAIR: the pool with fewer tasks, the GPUs', is served first."""
 
+FINDING, IDENTIFYING, TRANSCRIBING = "finding speech", "identifying languages", "transcribing"
+"""Steps whose tasks tell what they cost."""
+
 _IDS = pa.schema([PAYLOAD.field("recording_id")])
 
 

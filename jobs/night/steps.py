@@ -11,6 +11,7 @@ from typing import cast
 
 from pyspark import SparkContext
 
+from jobs.night.slots import StepTime
 from jobs.spark.errors import unhindered
 
 GROUP, DESCRIPTION, POOL = "spark.jobGroup.id", "spark.job.description", "spark.scheduler.pool"
@@ -23,6 +24,7 @@ class _Step:
     n_done: int = 0
     n_tasks: int = 0
     n_ended: int = 0  # of all its stages so far
+    n_failed: int = 0  # the same
     moved: float = 0.0  # when a task of it ended last
     is_told: bool = False
 
@@ -39,6 +41,7 @@ class Steps:
     stalled_s: float
     limit_s: float
     note: Callable[[str], None]
+    ended: list[StepTime] = field(default_factory=list)
     _given_up: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -50,16 +53,20 @@ class Steps:
         """Spark's jobs of this thread belong to the step; a scheduler that is FAIR keeps pools apart."""
         given = {GROUP: name, DESCRIPTION: name, POOL: pool}
         former = {key: self.context.getLocalProperty(key) for key in given}
-        now = time.monotonic()
+        now, began_at, failed = time.monotonic(), time.time(), True
         with self._lock:
             self._now[name] = _Step(name, now, moved=now)
         for key, value in given.items():
             self.context.setLocalProperty(key, value)
         try:
             yield
+            failed = False
         finally:
             with self._lock:
-                del self._now[name]
+                step = self._now.pop(name)
+            with unhindered():
+                self._update(step)
+            self.ended.append(StepTime(name, began_at, time.time(), failed, step.n_failed))
             with unhindered():
                 for key, was in former.items():
                     self.context.setLocalProperty(key, cast(str, was))  # None takes it away
@@ -82,18 +89,19 @@ class Steps:
 
     def _update(self, step: _Step) -> None:
         tracker = self.context.statusTracker()
-        n_ended = n_done = n_tasks = 0
+        n_ended = n_failed = n_done = n_tasks = 0
         for job in tracker.getJobIdsForGroup(step.name):
             info = tracker.getJobInfo(job)
             stages = [tracker.getStageInfo(stage) for stage in info.stageIds] if info else []
             for stage in stages:
                 n_ended += stage.numCompletedTasks if stage else 0
+                n_failed += stage.numFailedTasks if stage else 0
                 if stage and info and info.status == "RUNNING":
                     n_done += stage.numCompletedTasks
                     n_tasks += stage.numTasks
         if n_ended != step.n_ended or not n_tasks:  # without tasks it is the driver that works
             step.moved, step.is_told = time.monotonic(), False
-        step.n_ended, step.n_done, step.n_tasks = n_ended, n_done, n_tasks
+        step.n_ended, step.n_failed, step.n_done, step.n_tasks = n_ended, n_failed, n_done, n_tasks
 
     def _judge(self, step: _Step) -> None:
         still_s = time.monotonic() - step.moved

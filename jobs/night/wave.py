@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from jobs.night import stages
 from jobs.night.run import Run
+from jobs.night.slots import Held
 from jobs.spark.errors import unhindered
 from transcribe.decoding import assign
 from transcribe.errors import PublishError
@@ -50,6 +51,7 @@ class WaveResult:
     chunk_audio_s: float = 0.0
     devices: set[str] = field(default_factory=set)
     gpu_busy_s: Counter[str] = field(default_factory=Counter)  # by host and device
+    held: list[Held] = field(default_factory=list)  # slots, by the tasks that tell their cost
 
     def add(self, other: WaveResult) -> None:
         """Everything here is a sum."""
@@ -81,7 +83,7 @@ class Wave:
     def prepare(self) -> None:
         """Find the speech, and what is to be decoded by which model. Raises what Spark raises when a task
         has failed for good."""
-        with self._step("finding speech"):
+        with self._step(stages.FINDING):
             self._segmented = self._keep(stages.segmented(self._run, list(self._recordings.values())))
             self._found = self._run_segmentation(self._segmented)
         self._assignments = self._assign(self._segmented, self._found)
@@ -94,7 +96,7 @@ class Wave:
         heard_s = sum(found.duration_s[id_] for id_ in self._assignments)
         self._run.progress.decoding(heard_s, sum(chunk.duration_s for chunk, _, _ in work))
         decoded = self._keep(stages.decoded(self._run, self._segmented, work, entries))
-        with self._step("transcribing", stages.INFERENCE_POOL):
+        with self._step(stages.TRANSCRIBING, stages.INFERENCE_POOL):
             self._run_inference(decoded)
         good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
         with self._step("publishing"):
@@ -121,7 +123,10 @@ class Wave:
         return frame
 
     def _step(self, what: str, pool: str = stages.FEEDING_POOL) -> AbstractContextManager[None]:
-        return self._run.steps.step(f"wave {self._number}: {what}", pool)
+        return self._run.steps.step(self._name(what), pool)
+
+    def _name(self, what: str) -> str:
+        return f"wave {self._number}: {what}"
 
     def _run_segmentation(self, segmented: DataFrame) -> _Segmented:
         columns = ["recording_id", "kind", "channel", "idx", "speech_s", "duration_s"]
@@ -135,7 +140,9 @@ class Wave:
             elif row.kind == "failure":
                 self._fail(rows.value(row))
             else:
-                self._result.segment_task_s += rows.value(row).task_s
+                cost = rows.value(row)
+                self._result.segment_task_s += cost.task_s
+                self._hold(stages.FINDING, cost)
         for id_ in self._failures:  # some have chunks all the same
             found.chunks.pop(id_, None)
         return found
@@ -168,7 +175,7 @@ class Wave:
         votes: dict[str, dict[assign.Place, Vote]] = defaultdict(dict)
         if not voters:
             return votes
-        with self._step("identifying languages", stages.INFERENCE_POOL):
+        with self._step(stages.IDENTIFYING, stages.INFERENCE_POOL):
             identified = stages.identified(self._run, segmented, voters).collect()
         for row in identified:
             if row.kind == "vote":
@@ -176,7 +183,7 @@ class Wave:
             elif row.kind == "failure":
                 self._fail(rows.value(row))
             else:
-                self._add_cost(rows.value(row))
+                self._add_cost(rows.value(row), stages.IDENTIFYING)
         return votes
 
     def _run_inference(self, decoded: DataFrame) -> None:
@@ -190,7 +197,7 @@ class Wave:
                 self._fail(rows.value(row))
             else:
                 cost = rows.value(row)
-                self._add_cost(cost)
+                self._add_cost(cost, stages.TRANSCRIBING)
                 result.encoded_s += cost.encoded_s
                 result.chunk_audio_s += cost.audio_s
                 result.devices.add(cost.device)
@@ -200,9 +207,14 @@ class Wave:
     def _fail(self, failure: Failure) -> None:
         self._failures[failure.recording_id] = failure
 
-    def _add_cost(self, cost: Cost) -> None:
+    def _add_cost(self, cost: Cost, step: str) -> None:
         self._result.transcribe_task_s += cost.task_s - cost.load_s
         self._result.model_load_s += cost.load_s
+        self._hold(step, cost)
+
+    def _hold(self, step: str, cost: Cost) -> None:
+        ended_at = cost.began_at + cost.task_s
+        self._result.held.append(Held(self._name(step), cost.task, cost.began_at, ended_at))
 
     def _write(self, decoded: DataFrame, assignments: dict[str, assign.Assignment]) -> list[WrittenFile]:
         if not assignments:

@@ -31,6 +31,7 @@ from tables_fixtures import duckdb_connection
 
 from jobs import nightly, session
 from jobs.night import plan
+from jobs.night.slots import PUBLISHING
 from jobs.report import Report
 from jobs.spark.read import spark_schema
 from transcribe import config as configuration
@@ -120,6 +121,15 @@ def test_the_run_adds_up(night: Night) -> None:
     assert row["n_chunks"] > 4 and row["rtfx"] == pytest.approx(row["audio_s"] / row["wall_s"], rel=1e-3)
     assert dict(row["versions"])["devices"] == "cpu:0"
     assert row["started_at"] < row["ended_at"]
+    page = json.loads((night.output / "reports" / f"{report.run_id}.json").read_text())
+    assert {task["step"] for task in page["tasks"]} == {
+        "finding speech",
+        "identifying languages",
+        "transcribing",
+    }
+    assert all(task["n_failed_tasks"] == 0 < task["median_task_s"] for task in page["tasks"])
+    assert sum(page["time"].values()) == pytest.approx(row["wall_s"] * page["cores"])
+    assert page["time"][PUBLISHING] > 0 and page["held"]["core_s_an_audio_hour"] > 0
     summary = str(report)
     assert "10 = 4 published + 6 failed + 0 skipped" in summary
     assert "zero: empty_file: the file has 0 bytes → " in summary

@@ -56,7 +56,7 @@ VALUES = [
     Assigned(recording(), SpokenLanguage("en", 0.1 + 0.2, "vote"), (VOTE,), PROVENANCE),
     Decoded(CHUNK, Hypothesis("a b", "en", (), -0.2, None), Verdict(Status.OK), 2),
     Failure("a", "segment", "truncated", "it ends early", "send it again", False),
-    Cost(1.5, device="cuda:2"),
+    Cost(1.5, device="cuda:2", began_at=1.5e9, task=3),
 ]
 
 

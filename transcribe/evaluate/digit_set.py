@@ -78,20 +78,48 @@ class Sentence:
     text: str
 
 
-def sentences(seed: int, n_numbers: int, languages: Sequence[str] = tuple(SENTENCES)) -> Iterator[Sentence]:
-    """``n_numbers`` numbers a language and scenario, each in every way it can be read. Same seed, same set.
+@dataclass(frozen=True)
+class Number:
+    """``digits`` in the words ``said``, one way to read them."""
+
+    language: str
+    scenario: str
+    reading: str
+    digits: str
+    said: str
+
+    def in_words(self, text: str) -> Sentence:
+        return Sentence(self.language, self.scenario, self.reading, self.digits, text)
+
+
+def numbers(seed: int, n_numbers: int, languages: Sequence[str] = tuple(SENTENCES)) -> Iterator[Number]:
+    """``n_numbers`` a language and scenario, each in every way it can be read. Same seed, same set.
 
     A reading whose words would also be other digits ("twenty five" for 20 5) is left out.
     """
     rng = random.Random(seed)
     for language in languages:
-        for scenario, sentence in SENTENCES[language].items():
+        for scenario in SENTENCES[language]:
             for _ in range(n_numbers):
                 number = _number(scenario, rng)
                 for reading, said in readings(number, language, scenario in WHOLE).items():
-                    text = sentence.format(said)
-                    if "".join(digits(text, language)) == number:
-                        yield Sentence(language, scenario, reading, number, text)
+                    one = Number(language, scenario, reading, number, said)
+                    if holds_only(_template(one), one):
+                        yield one
+
+
+def sentences(seed: int, n_numbers: int, languages: Sequence[str] = tuple(SENTENCES)) -> Iterator[Sentence]:
+    """The numbers of ``numbers`` in the sentences above."""
+    return (one.in_words(_template(one)) for one in numbers(seed, n_numbers, languages))
+
+
+def holds_only(text: str, number: Number) -> bool:
+    """Are the text's digits, however they are read, those of the number and no others?"""
+    return "".join(digits(text, number.language)) == number.digits
+
+
+def _template(number: Number) -> str:
+    return SENTENCES[number.language][number.scenario].format(number.said)
 
 
 def readings(number: str, language: str, as_whole: bool) -> dict[str, str]:

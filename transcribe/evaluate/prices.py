@@ -31,5 +31,5 @@ class Prices(BaseModel):
             raise ConfigError("job.prices", str(path), remedy) from None
 
     def cost(self, core_s: float, gpu_s: float) -> float:
-        """Of so many seconds of cores and of GPUs, in ``currency``."""
-        return (core_s * self.core_h + gpu_s * self.gpu_h) / 3600
+        """Of so many seconds, in ``currency``. A GPU's price holds the cores beside it."""
+        return (gpu_s * self.gpu_h if gpu_s else core_s * self.core_h) / 3600

@@ -66,7 +66,7 @@ MEASUREMENTS = pa.schema(
         column("core_s", NUMBER, "seconds of processor cores; on Spark those that tasks held"),
         column("gpu_s", NUMBER, "seconds in which a GPU was held"),
         column("load_s", NUMBER, "of loading models, summed over processes"),
-        column("cost", NUMBER, "core_s and gpu_s by conf/prices.yaml"),
+        column("cost", NUMBER, "by conf/prices.yaml: of gpu_s where there is any, else of core_s"),
         column("currency", TEXT, "of the cost"),
         column("place", TEXT, "library or spark"),
     ]

@@ -98,8 +98,8 @@ def run_library(manifest: str, config: Config, s3: S3Options) -> tuple[Answers, 
     wall_s = time.perf_counter() - started_s
     on_gpu = config.decode.device == "cuda"
     audio_s = sum(one.duration_s for one in answers.values() if isinstance(one, Transcript))
-    core_s = 0.0 if on_gpu else _core_s() - cores_before_s
-    return answers, Measured(audio_s, wall_s, core_s, wall_s if on_gpu else 0.0, last.load_s, "library")
+    core_s, gpu_s = _core_s() - cores_before_s, wall_s if on_gpu else 0.0
+    return answers, Measured(audio_s, wall_s, core_s, gpu_s, last.load_s, "library")
 
 
 def _core_s() -> float:

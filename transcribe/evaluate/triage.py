@@ -6,7 +6,9 @@ known, else with the text as the settings give it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from transcribe import pipeline
+from transcribe.audio.decode import Block
 from transcribe.audio.process import blocks, probe
-from transcribe.clock import to_float
+from transcribe.clock import Pcm, to_float
 from transcribe.config import Config
 from transcribe.decoding.identify import choose_chunks
 from transcribe.engines.base import Device, identifier
@@ -187,45 +190,75 @@ def _tried(variant: Variant, outcome: Transcript | Failure, wanted: str, languag
 
 
 def audio_facts(path: Path, config: Config) -> tuple[dict[str, str], list[str]]:
-    """What the file is and how it sounds, and what of that harms a text."""
+    """What the file is and how it sounds, and what of that harms a text. In memory is one block at a time."""
     try:
         info = probe(path, config.audio)
-        heard = list(blocks(path, config.audio))
+        sounds = _sounds(blocks(path, config.audio))
     except RecordingError as error:
         return {"error": str(error)}, [str(error)]
-    whole = np.concatenate(heard, axis=1) if heard else np.zeros((1, 0), np.float32)
+    n_samples = max((sound.n_samples for sound in sounds), default=0)
     facts = {
         "codec": info.codec,
         "sample rate": f"{info.sample_rate} Hz",
         "channels": str(info.n_channels),
-        "duration": f"{whole.shape[1] / SAMPLE_RATE:.1f} s",
+        "duration": f"{n_samples / SAMPLE_RATE:.1f} s",
     }
     warnings = []
-    for channel, samples in enumerate(whole):
-        level_db = 10 * np.log10(np.mean(np.square(samples)) + 1e-12) if len(samples) else -120.0
-        clipped = float(np.mean(np.abs(samples) > 0.99)) if len(samples) else 0.0
-        facts[f"channel {channel}"] = f"{level_db:.0f} dBFS, {clipped:.1%} of samples at the limit"
-        if level_db < QUIET_DB:
-            warnings.append(f"channel {channel} is nearly silent ({level_db:.0f} dBFS)")
-        if clipped > MAX_CLIPPED:
-            warnings.append(f"channel {channel} is clipped ({clipped:.1%} of its samples)")
+    for channel, sound in enumerate(sounds):
+        facts[f"channel {channel}"] = (
+            f"{sound.level_db:.0f} dBFS, {sound.clipped:.1%} of samples at the limit"
+        )
+        if sound.level_db < QUIET_DB:
+            warnings.append(f"channel {channel} is nearly silent ({sound.level_db:.0f} dBFS)")
+        if sound.clipped > MAX_CLIPPED:
+            warnings.append(f"channel {channel} is clipped ({sound.clipped:.1%} of its samples)")
     if info.sample_rate < 8000:
         warnings.append(f"a sample rate of {info.sample_rate} Hz")
     return facts, warnings
 
 
+@dataclass
+class _Sound:
+    """Sums over one channel's samples."""
+
+    n_samples: int = 0
+    energy: float = 0.0
+    n_clipped: int = 0
+
+    @property
+    def level_db(self) -> float:
+        return 10 * math.log10(self.energy / max(1, self.n_samples) + 1e-12)
+
+    @property
+    def clipped(self) -> float:
+        return self.n_clipped / max(1, self.n_samples)
+
+
+def _sounds(audio: Iterable[Block]) -> list[_Sound]:
+    """Of each channel; none without any audio."""
+    found: list[_Sound] = []
+    for block in audio:
+        found = found or [_Sound() for _ in block]
+        for sound, samples in zip(found, block, strict=True):
+            sound.n_samples += len(samples)
+            sound.energy += float(np.sum(np.square(samples, dtype=np.float64)))
+            sound.n_clipped += int(np.count_nonzero(np.abs(samples) > 0.99))
+    return found
+
+
 def language_votes(
     recording: Recording, path: Path, config: Config, registry: Registry, engines: EngineCache
 ) -> list[Votes]:
-    """Of the chunks that would vote, whether or not there is a hint; none without speech."""
-    found = [item for item in segment_recording(recording, path, config) if isinstance(item, tuple)]
-    by_channel: dict[int, dict[int, tuple[Chunk, Any]]] = {}
-    for chunk, pcm in found:
-        by_channel.setdefault(chunk.channel, {})[chunk.index] = (chunk, pcm)
+    """Of the chunks that would vote, whether or not there is a hint; none without speech. The file is read
+    twice, so that no more than these are ever in memory."""
+    speech_s: dict[int, dict[int, float]] = defaultdict(dict)
+    for chunk, _ in _chunks(recording, path, config):
+        speech_s[chunk.channel][chunk.index] = chunk.speech_s
+    voters = {(n, index) for n, some in speech_s.items() for index in choose_chunks(some, config.language)}
     chosen = [
-        of_channel[index]
-        for of_channel in by_channel.values()
-        for index in choose_chunks({i: c.speech_s for i, (c, _) in of_channel.items()}, config.language)
+        (chunk, pcm)
+        for chunk, pcm in (_chunks(recording, path, config) if voters else ())
+        if (chunk.channel, chunk.index) in voters
     ]
     if not chosen:
         return []
@@ -236,3 +269,7 @@ def language_votes(
         Votes(chunk.channel, chunk.pieces[0].start_s, chunk.pieces[-1].end_s, one.probs[:3])
         for (chunk, _), one in zip(chosen, scores, strict=True)
     ]
+
+
+def _chunks(recording: Recording, path: Path, config: Config) -> Iterator[tuple[Chunk, Pcm]]:
+    return (item for item in segment_recording(recording, path, config) if isinstance(item, tuple))

@@ -33,6 +33,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "vad.threshold": (0.35, 0.5),
     "vad.min_silence_ms": (160, 320),
     "guards.unsure_disagreement": (0.05, 0.1, 0.3),
+    "decode.compute_type": ("auto", "float32"),
 }
 """What is swept unless the caller names other settings; the first run is always the settings as they are."""
 

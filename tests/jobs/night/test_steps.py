@@ -32,7 +32,9 @@ class Context:
         return SimpleNamespace(
             getJobIdsForGroup=lambda _: [7],
             getJobInfo=lambda _: SimpleNamespace(status="RUNNING", stageIds=[3]),
-            getStageInfo=lambda _: SimpleNamespace(numTasks=self.n_tasks, numCompletedTasks=self.n_done),
+            getStageInfo=lambda _: SimpleNamespace(
+                numTasks=self.n_tasks, numCompletedTasks=self.n_done, numFailedTasks=1
+            ),
         )
 
 
@@ -55,6 +57,11 @@ def test_a_step_marks_its_jobs_and_puts_back_what_was_set_before() -> None:
         assert (context.properties[GROUP], context.properties[POOL]) == ("wave 1: transcribing", "inference")
     assert (context.properties[GROUP], context.properties[POOL]) == ("somebody's", None)
     assert ours.look() == []
+    (ended,) = ours.ended
+    assert (ended.name, ended.failed, ended.n_failed_tasks) == ("wave 1: transcribing", False, 1)
+    with pytest.raises(KeyError), ours.step("wave 2: transcribing", "inference"):
+        raise KeyError
+    assert ours.ended[-1].failed
 
 
 def test_how_far_each_step_is(now: list[float]) -> None:

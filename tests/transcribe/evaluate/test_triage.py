@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,23 @@ from published_fixtures import publish, sound_row
 
 from jobs import triage as job
 from transcribe.config import Config, load
+from transcribe.engines.cache import EngineCache
 from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import load as load_references
-from transcribe.evaluate.triage import Findings, Tried, Variant, audio_facts, conclusion, triage, variants
+from transcribe.evaluate.triage import (
+    Findings,
+    Tried,
+    Variant,
+    audio_facts,
+    conclusion,
+    language_votes,
+    triage,
+    variants,
+)
 from transcribe.evaluate.triage_page import as_text, triage_page
 from transcribe.evaluate.word_error import ErrorCount
-from transcribe.types import Recording
+from transcribe.models.registry import Registry
+from transcribe.types import Chunk, Piece, Recording, Segment
 
 
 def tried(*errors: int) -> list[Tried]:
@@ -83,6 +96,34 @@ def test_the_audios_facts(tmp_path: Path) -> None:
     recording = Recording("b", str(tmp_path / "b.wav"), "1", "eu", "2026-01-01")
     found = triage(recording, tmp_path / "b.wav", Config())
     assert found.stage == "audio" and "empty_file" in found.why
+
+
+def test_a_long_recording_is_never_in_memory_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n, n_samples = 60, 250_000  # 60 MB as samples, 30 MB as PCM
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    recording = Recording("a", str(tmp_path / "a.wav"), "1", "eu", "2026-01-01")
+    config = load(overrides=settings(write_registry(tmp_path)))
+    monkeypatch.setattr(
+        "transcribe.evaluate.triage.blocks",
+        lambda *_: (np.full((1, n_samples), i / n, np.float32) for i in range(n)),
+    )
+
+    def chunks(*_: object) -> Iterator[tuple[Chunk, np.ndarray]]:
+        for i in range(n):
+            segment, piece = Segment(0, 9.0 * i, 9.0 * i + 1 + i), Piece(9.0 * i, 0.0, 1.0 + i)
+            yield Chunk("a", 0, i, (piece,), (segment,)), np.zeros(n_samples, np.int16)
+
+    monkeypatch.setattr("transcribe.evaluate.triage.segment_recording", chunks)
+    engines = EngineCache()
+    tracemalloc.start()
+    facts, _ = audio_facts(tmp_path / "a.wav", config)
+    votes = language_votes(recording, tmp_path / "a.wav", config, Registry.of(config), engines)
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    engines.close()
+    assert facts["duration"] == f"{n * n_samples / 16_000:.1f} s" and facts["channel 0"].startswith("-5 dBFS")
+    assert [round(vote.start_s / 9) for vote in votes] == [11, 23, 35, 47, 59]
+    assert peak_mb < 20, peak_mb
 
 
 def test_a_published_recording_is_tried_again_and_joins_the_regressions(

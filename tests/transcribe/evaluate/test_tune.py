@@ -107,6 +107,35 @@ def test_a_sweep_halves_goes_on_where_it_stopped_and_writes_overlays(
     assert len(measured) == 2 * n_measured, "other settings are another sweep"
 
 
+def test_settings_of_spark_get_sessions_of_their_own(
+    references: Path, tmp_path: Path, measured: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[str] = []
+
+    class Session:
+        def __init__(self, config: Config) -> None:
+            assert not sessions or sessions[-1] == "stopped" or sessions[-1] == config.spark.master
+            sessions.append(str(config.spark.master))
+
+        def stop(self) -> None:
+            sessions.append("stopped")
+
+    options = {"references": str(references), "output": str(tmp_path / "t"), "n_candidates": 2}
+    space = {"spark.master": ("local[1]", "local[2]")}
+    monkeypatch.setattr(job.session, "active", lambda: None)
+    with pytest.raises(ConfigError, match="needs --spark"):
+        job.run(**options, space=space)  # type: ignore[arg-type]
+    monkeypatch.setattr(job.session, "open", Session)
+    monkeypatch.setattr(job, "by_spark", lambda _, *rest: job.by_library(*rest))
+    base = load([], {"spark.master": "local[1]"})
+    tuned = job.run(**options, space=space, config=base, on_spark=True)  # type: ignore[arg-type]
+    assert [trial.settings for trial in tuned.trials] == [{}, {"spark.master": "local[2]"}]
+    assert sessions == ["local[1]", "local[1]", "stopped", "local[2]"], "to warm up, as it is, the other one"
+    monkeypatch.setattr(job.session, "active", object)
+    with pytest.raises(ConfigError, match="stop the one"):
+        job.run(**options, space=space, on_spark=True)  # type: ignore[arg-type]
+
+
 def test_the_time_that_is_up_ends_between_trials(references: Path, tmp_path: Path, measured: list) -> None:
     with pytest.raises(ConfigError, match="KEY=VALUE"):
         job.swept(["decode.beam_size"])
