@@ -126,6 +126,8 @@ class Report:
         fingerprints = {self.run.rule.settings_hash(one.recording) for one in self.plan.to_do.values()}
         return {
             "run_id": self.run.id,
+            "job": self.run.job,
+            "asked": self.run.asked,
             "started_at": self.run.started_at,
             "ended_at": self._outcome.ended_at,
             "verdict": self.verdict,
@@ -188,7 +190,7 @@ class Report:
         lines.append(self._line("planned", f"{self.n_planned} = {parts}"))
         if self.n_skipped:
             lines.append(self._line("skipped", self._skipped()))
-        lines += [self._line("input", printable(note)) for note in self.plan.notes]
+        lines += [self._line("note", printable(note)) for note in self.plan.notes]
         if self.n_published:
             lines += self._speed()
         if self.outcome.kept:

@@ -66,6 +66,27 @@ class Plan:
     def redoes_too_much(self, max_share: float) -> bool:
         return is_too_much(len(self.redone), self.n_in_tables, max_share)
 
+    def limit(self, hours: float) -> None:
+        """No more is begun once so much audio is to be done; a note says what is left for the next time."""
+        failed = {failure.recording_id for failure in self.failed_early()}
+        taken: dict[str, ToDo] = {}
+        taken_s = left_s = 0.0
+        for id_, one in self.to_do.items():
+            duration_s = 0.0 if id_ in failed else self.duration_s.get(id_, GUESSED_DURATION_S)
+            if taken_s < hours * 3600 or id_ in failed:
+                taken[id_] = one
+                taken_s += duration_s
+            else:
+                left_s += duration_s
+        left = self.to_do.keys() - taken.keys()
+        for id_ in left:
+            self.duration_s.pop(id_, None)
+            self.unreadable.pop(id_, None)
+            self.suspects.discard(id_)
+        self.to_do = taken
+        if left:
+            self.notes.append(f"left for the next time: {len(left)} recordings, {left_s / 3600:.3f} h")
+
     def failed_early(self) -> list[Failure]:
         """What has failed before any work: rows that cannot be planned, files that no run can read."""
         unreadable = [failure for failure in self.unreadable.values() if not failure.retryable]

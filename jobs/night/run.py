@@ -1,4 +1,4 @@
-"""One run of the nightly job: what it works with, from its settings to its session; it never changes."""
+"""One run of a job: what it works with, from its settings to its session; it never changes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Run:
     tables: Tables
     rule: Rule
     given_spark: SparkSession | None  # None: nothing has needed one yet
+    job: str = "nightly"
+    asked: str = ""  # for what, where it is not for all of an input
     pinned: str | None = None  # why what it publishes stays as it is; None: it follows the settings
 
     @cached_property

@@ -151,6 +151,8 @@ FAILURES = pa.schema(
 RUNS = pa.schema(
     [
         column("run_id", TEXT, "UTC start and a random part"),
+        column("job", TEXT, "nightly or rerun; null: nightly, before version 3"),
+        column("asked", TEXT, "of a rerun: which rows, under which settings; else empty"),
         column("started_at", MOMENT, "the plan is made, headers are not read yet"),
         column("ended_at", MOMENT, "after the last wave"),
         column("verdict", TEXT, "good or bad"),
