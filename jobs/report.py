@@ -181,7 +181,7 @@ class Report:
     def __str__(self) -> str:
         if self.outcome is None:
             max_share = self.run.config.job.max_redo_share
-            return describe(self.plan, *self.run.tables.past_speed(), max_share)
+            return describe(self.plan, *self.run.past_speed(), max_share)
         lines = [self._line("run", f"{self.run.id}: {self.verdict}")]
         if self.reason:
             lines[0] += f" ({printable(self.reason, 500)})"

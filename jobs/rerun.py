@@ -1,25 +1,29 @@
 """Published recordings once more, with another model or other settings.
 
-    spark-submit jobs/rerun.py --output DIR --conf YAML [--set key=value …] [--with MODEL] [--keep WHY]
+    spark-submit jobs/rerun.py --output DIR --conf YAML [--set key=value …] [--with MODEL]
+        [--keep WHY | --compare NAME]
         [--table failures] [--where SQL] [--ids ID …] [--date D] [--region R] [--language L] [--model M]
         [--since TIME] [--max-hours H] [--plan] [--report-json FILE]
 
 Which rows: all that is given holds for them. What is current under the settings given here is left alone, so
 a rerun that was killed, or that ``--max-hours`` has ended, goes on with the same command. Results replace the
-rows. The next nightly run follows its own settings again, but for rows that ``--keep`` has pinned.
+rows. The next nightly run follows its own settings again, but for rows that ``--keep`` has pinned. With
+``--compare`` they go to side tables, with a word diff against the current rows.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 if not __package__:  # started as a file: the checkout's packages, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs import cli, selection, session
 from jobs.night import plan
@@ -28,15 +32,18 @@ from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
 from jobs.report import Report
 from jobs.selection import Selection
+from jobs.spark.read import read
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError
+from transcribe.escape import printable
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.read import Inputs, of_rows
 from transcribe.inputs.rows import Row
 from transcribe.models.registry import Registry
 from transcribe.storage.files import check_reachable, check_writable
 from transcribe.storage.s3 import S3Options
+from transcribe.tables.comparison import Comparison, Summary
 from transcribe.tables.current import Asked
 from transcribe.tables.rows import given_hints
 from transcribe.tables.tables import Tables
@@ -68,36 +75,146 @@ def run(
     ``max_hours`` of audio, latest date first. ``spark`` None opens a session; it is the caller's to stop.
     Raises as ``nightly.run`` does; no row selected is an empty report.
     """
-    if plan_only and report_json:
-        raise ConfigError("--report-json", report_json, "belongs to a run: leave out --plan")
     if keep is not None and not keep.strip():
         raise ConfigError("--keep", keep, "say in a few words why: the rows' readers will ask")
-    if max_hours is not None and max_hours <= 0:
-        raise ConfigError("--max-hours", max_hours, "give a number of hours above 0")
-    files = [conf] if isinstance(conf, (str, Path)) else list(conf)
-    config = configuration.load(files, overrides)
-    job = config.job.model_copy(update={"max_redo_share": 1.0})  # the selection says how much it is
-    config = config.model_copy(update={"job": job, "model": with_model or config.model})
+    asked = _Request(spark, which, output, conf, overrides, with_model, max_hours, plan_only, report_json)
+    return _rerun(asked, Tables(output, asked.s3), keep)
+
+
+def compare(
+    spark: SparkSession | None,
+    which: Selection,
+    name: str,
+    *,
+    output: str,
+    conf: str | Path | Sequence[str | Path] = (),
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    with_model: str | None = None,
+    max_hours: float | None = None,
+    plan_only: bool = False,
+    report_json: str | None = None,
+) -> Compared:
+    """The same into tables of their own, ``OUTPUT/compare/NAME``; the published ones are only read."""
+    asked = _Request(spark, which, output, conf, overrides, with_model, max_hours, plan_only, report_json)
+    comparison = Comparison(Tables(output, asked.s3), name)
+    report = _rerun(asked, comparison.tables, None)
+    if report.outcome is None:
+        return Compared(report, comparison, None)
+    done = [*report.plan.done, *report.outcome.result.published]
+    return Compared(report, comparison, comparison.write_differences(done))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a rerun into side tables did, and how its texts differ from the current ones."""
+
+    report: Report
+    comparison: Comparison
+    summary: Summary | None  # None: only planned
+
+    @property
+    def exit_code(self) -> int:
+        return self.report.exit_code
+
+    def differences(self) -> DataFrame:
+        """A row a recording, of this and former reruns into the same tables."""
+        return read(self.report.run.spark, self.comparison.differences)
+
+    def __str__(self) -> str:
+        found = self.summary
+        lines = [str(self.report)]
+        if found:
+            share = found.n_words_different / found.n_words if found.n_words else 0.0
+            lines.append(
+                f"compared    {found.n_compared} recordings, {found.n_different} differ: "
+                f"{found.n_words_different} words of {found.n_words} ({share:.1%})"
+            )
+            lines += [f"differs     {printable(id_)}: {part:.1%} of its words" for part, id_ in found.largest]
+            lines.append(f"tables      {self.comparison.tables.root}; word by word in differences")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a rerun is given, whatever tables it writes to."""
+
+    spark: SparkSession | None
+    which: Selection
+    output: str
+    conf: str | Path | Sequence[str | Path]
+    overrides: Mapping[str, Any] | Sequence[str]
+    with_model: str | None
+    max_hours: float | None
+    plan_only: bool
+    report_json: str | None
+
+    def __post_init__(self) -> None:
+        if self.plan_only and self.report_json:
+            raise ConfigError("--report-json", self.report_json, "belongs to a run: leave out --plan")
+        if self.max_hours is not None and self.max_hours <= 0:
+            raise ConfigError("--max-hours", self.max_hours, "give a number of hours above 0")
+
+    @cached_property
+    def config(self) -> Config:
+        files = [self.conf] if isinstance(self.conf, (str, Path)) else list(self.conf)
+        config = configuration.load(files, self.overrides)
+        job = config.job.model_copy(update={"max_redo_share": 1.0})  # the selection says how much it is
+        return config.model_copy(update={"job": job, "model": self.with_model or config.model})
+
+    @property
+    def s3(self) -> S3Options:
+        return S3Options(self.config.storage.s3_endpoint_url, self.config.storage.s3_region)
+
+    def in_words(self) -> str:
+        pairs = self.overrides
+        if isinstance(pairs, Mapping):
+            pairs = [f"{key}={value}" for key, value in pairs.items()]
+        under = [f"--with {self.with_model}"] if self.with_model else []
+        return "; ".join([str(self.which), *(f"--set {pair}" for pair in pairs), *under])
+
+
+def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
+    config, s3 = asked.config, asked.s3
     registry = Registry.of(config)
     Prices.load(config.job.prices)
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-    tables, rule = Tables(output, s3), Asked(registry, config, keep)
-    check_output(check_reachable, tables.root, s3)
-    if not plan_only:
-        check_output(check_writable, tables.root, s3)
-    session.check_classic(spark)
-    spark = spark or session.open(config)
-    note(f"looking for {which}")
-    selected = which.rows(spark, tables, COLUMNS)
-    asked = _recordings(selected, config, s3)
-    planned = plan.make(asked, tables, rule)
-    planned.notes += _warnings(selected, bool(overrides or with_model), keep)
+    published, rule = Tables(asked.output, s3), Asked(registry, config, keep)
+    check_output(check_reachable, published.root, s3)
+    if not asked.plan_only:
+        check_output(check_writable, target.root, s3)
+    session.check_classic(asked.spark)
+    spark = asked.spark or session.open(config)
+    note(f"looking for {asked.which}")
+    selected = asked.which.rows(spark, published, COLUMNS)
+    planned = plan.make(_recordings(selected, config, s3), target, rule)
+    words = asked.in_words()
+    if target.root == published.root:
+        is_other = bool(asked.overrides or asked.with_model)
+        planned.notes += _warnings(selected, is_other, keep)
+        words += f"; --keep {keep}" if keep else ""
     started_at = now()
-    words = "; ".join([str(which), *_under(overrides, with_model, keep)])
     this = Run(
-        new_id(started_at), started_at, config, registry, s3, tables, rule, spark, "rerun", words, keep
+        new_id(started_at),
+        started_at,
+        config,
+        registry,
+        s3,
+        target,
+        rule,
+        spark,
+        job="rerun",
+        asked=words,
+        timed_by=published,
+        pinned=keep,
     )
-    return carry_out(this, planned, plan_only=plan_only, report_json=report_json, max_hours=max_hours)
+    return carry_out(
+        this,
+        planned,
+        plan_only=asked.plan_only,
+        report_json=asked.report_json,
+        max_hours=asked.max_hours,
+    )
 
 
 def _recordings(selected: Iterable[Mapping[str, Any]], config: Config, s3: S3Options) -> Inputs:
@@ -130,21 +247,6 @@ def _row(row: Mapping[str, Any]) -> Row:
     )
 
 
-def _under(
-    overrides: Mapping[str, Any] | Sequence[str], with_model: str | None, keep: str | None
-) -> Iterable[str]:
-    pairs = (
-        [f"{key}={value}" for key, value in overrides.items()]
-        if isinstance(overrides, Mapping)
-        else overrides
-    )
-    yield from (f"--set {pair}" for pair in pairs)
-    if with_model:
-        yield f"--with {with_model}"
-    if keep:
-        yield f"--keep {keep}"
-
-
 def _warnings(selected: Iterable[Mapping[str, Any]], is_other: bool, keep: str | None) -> Iterable[str]:
     if keep:
         return
@@ -160,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     selection.add_options(parser)
     parser.add_argument("--with", dest="with_model", metavar="MODEL", help="this model, whatever the routes")
     parser.add_argument("--keep", metavar="WHY", help="pin the rows: later runs leave them as they are")
+    parser.add_argument("--compare", metavar="NAME", help="into OUTPUT/compare/NAME, with a word diff")
     parser.add_argument("--max-hours", type=float, help="of audio, latest date first; go on another time")
     parser.add_argument(
         "--plan", action="store_true", help="print what would be replaced, and why; do nothing"
@@ -167,20 +270,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report-json", metavar="FILE", help="for alerting: the report, also of a bad run")
     options = parser.parse_args(arguments)
 
-    def answer() -> Report:
+    def answer() -> Report | Compared:
         storage = configuration.load(options.conf, options.set).storage
-        return run(
-            None,
-            selection.of_options(options, S3Options(storage.s3_endpoint_url, storage.s3_region)),
-            output=options.output,
-            conf=options.conf,
-            overrides=options.set,
-            with_model=options.with_model,
-            keep=options.keep,
-            max_hours=options.max_hours,
-            plan_only=options.plan,
-            report_json=options.report_json,
-        )
+        which = selection.of_options(options, S3Options(storage.s3_endpoint_url, storage.s3_region))
+        given: dict[str, Any] = {
+            "output": options.output,
+            "conf": options.conf,
+            "overrides": options.set,
+            "with_model": options.with_model,
+            "max_hours": options.max_hours,
+            "plan_only": options.plan,
+            "report_json": options.report_json,
+        }
+        if options.compare is None:
+            return run(None, which, keep=options.keep, **given)
+        if options.keep is not None:
+            raise ConfigError("--keep", options.keep, "is for published rows: leave out --compare")
+        return compare(None, which, options.compare, **given)
 
     return cli.run_job(answer)
 

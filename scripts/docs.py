@@ -28,6 +28,7 @@ TABLES = {
     "transcripts": schemas.TRANSCRIPTS,
     "failures": schemas.FAILURES,
     "runs": schemas.RUNS,
+    "differences": schemas.DIFFERENCES,
 }
 DOCUMENTS = {
     "jobs/README.md": ["files jobs"],

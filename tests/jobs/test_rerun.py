@@ -198,6 +198,8 @@ def test_what_selects_nothing_that_there_is_is_refused(
     [
         (["--keep= "], "--keep"),
         (["--max-hours=0"], "--max-hours"),
+        (["--keep=why", "--compare=other"], "leave out --compare"),
+        (["--compare=../transcripts"], "--compare"),
         (["--with=huge"], "huge"),
         (["--plan", "--report-json=r.json"], "--report-json"),
         (["--set=decode.beam=3"], "did you mean beam_size?"),
@@ -209,3 +211,29 @@ def test_wrong_options_end_with_2_before_spark_starts(
     monkeypatch.setattr("jobs.session.open", lambda *_: pytest.fail("Spark was started"))
     assert rerun.main([f"--output={tmp_path}/out", "--ids=a", *options]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.spark
+def test_a_comparison_only_reads_what_is_published(place: Place) -> None:
+    def files() -> dict[Path, int]:
+        found = (path for path in place.output.rglob("*") if "compare" not in path.parts)
+        return {path: path.stat().st_mtime_ns for path in found if path.is_file()}
+
+    before = files()
+    given = {**settings(place.registry), "chunk.max_s": 16.0}
+    which = Selection(date="2026-11-02")
+
+    def compare() -> rerun.Compared:
+        return rerun.compare(
+            place.spark, which, "other", output=str(place.output), overrides=given, with_model="other"
+        )
+
+    found = compare()
+    assert (found.report.n_published, found.exit_code) == (2, 0)
+    assert files() == before
+    assert "compared    2 recordings" in str(found)
+    rows = {row.recording_id: row for row in found.differences().collect()}
+    assert {row.model_current for row in rows.values()} == {"fake"}
+    assert {row.model for row in rows.values()} == {"other"} and set(rows) == {"new", "hinted"}
+    assert compare().report.plan.to_do == {}, "the same again does nothing"
+    assert place.night().plan.to_do == {}

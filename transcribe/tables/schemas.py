@@ -184,3 +184,23 @@ RUNS = pa.schema(
         column("n_pinned", INTEGER, "of n_skipped: kept as a rerun has left them, whatever the settings"),
     ]
 )
+
+DIFFERENCES = pa.schema(
+    [
+        column("recording_id", TEXT, "has a transcript on both sides"),
+        column("language_current", TEXT, "of the current row"),
+        column("language", TEXT, "of the side table's row"),
+        column("model_current", TEXT, "of the current row"),
+        column("model", TEXT, "of the side table's row"),
+        column("n_words_current", INTEGER, "of the current text; characters of languages without spaces"),
+        column("n_words", INTEGER, "of the side table's text"),
+        column("n_replaced", INTEGER, "words; case and punctuation count for nothing"),
+        column("n_deleted", INTEGER, "words that only the current text has"),
+        column("n_inserted", INTEGER, "words that only the side table's text has"),
+        column("share", NUMBER, "different words, of those of the longer text"),
+        column("words", TEXT, "each difference as [-current-]{+new+} with a few words around it"),
+        column("run_id_current", TEXT, "of the run that published the current row"),
+        column("run_id", TEXT, "of the run that made the side table's row"),
+        column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+    ]
+)
