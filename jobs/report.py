@@ -55,7 +55,8 @@ class Report:
 
     @property
     def n_skipped(self) -> int:
-        return len(self.plan.done) + len(self.plan.given_up) + self._outcome.n_relabelled
+        untried = (self.plan.done, self.plan.given_up, self.plan.removed)
+        return sum(map(len, untried)) + self._outcome.n_relabelled
 
     @property
     def n_left(self) -> int:
@@ -224,6 +225,8 @@ class Report:
             words.append(f"of these {len(plan.pinned)} pinned")
         if plan.given_up:
             words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
+        if plan.removed:
+            words.append(f"{len(plan.removed)} removed before")
         if len(plan.done) == plan.n_planned:
             words.append("nothing new: every recording is done under these settings")
         return f"{self.n_skipped}: {', '.join(words)}"

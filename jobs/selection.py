@@ -45,6 +45,11 @@ class Selection:
                 "--where", None, "say which rows: --where, --ids, --date, …; --where true is all"
             )
 
+    @property
+    def only_ids(self) -> bool:
+        """Is nothing else given?"""
+        return [name for name, _ in self._given()] == ["ids"]
+
     def __str__(self) -> str:
         words = [f"{name} {value}" for name, value in self._given() if name != "ids"]
         if self.ids:
@@ -59,7 +64,7 @@ class Selection:
         found = self._frame(spark, tables)
         wanted = [name for name in columns if name in found.columns]
         rows = [row.asDict(recursive=True) for row in found.select(*wanted).collect()]
-        if self.ids and not self._narrowed():
+        if self.only_ids:
             missing = sorted(set(self.ids) - {row["recording_id"] for row in rows})
             if missing:
                 more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -91,10 +96,6 @@ class Selection:
     def _given(self) -> list[tuple[str, Any]]:
         pairs = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "table"]
         return [(name, value) for name, value in pairs if value]
-
-    def _narrowed(self) -> bool:
-        """Is there more to it than ids?"""
-        return len(self._given()) > 1
 
 
 def _first_line(error: Exception) -> str:

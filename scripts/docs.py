@@ -29,6 +29,7 @@ TABLES = {
     "failures": schemas.FAILURES,
     "runs": schemas.RUNS,
     "differences": schemas.DIFFERENCES,
+    "removals": schemas.REMOVALS,
 }
 DOCUMENTS = {
     "jobs/README.md": ["files jobs"],

@@ -85,6 +85,8 @@ def _close(run: Run, planned: Plan, outcome: Outcome, report_json: str | None) -
 
 def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
     """What needs no audio first: labels, and what has failed before any work; then wave by wave."""
+    if planned.left_behind:
+        run.tables.take_out(planned.left_behind)
     outcome.relabel(run, planned)
     if planned.stale_failures:
         run.tables.record_failures([], planned.stale_failures)

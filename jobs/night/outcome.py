@@ -62,6 +62,9 @@ class Outcome:
             run.tables.remove_transcripts(outdated)
         if rows or result.published:
             run.tables.record_failures(rows, result.published)
+            removed = run.tables.removed([*result.published, *(row["recording_id"] for row in rows)])
+            if removed:  # while this run was at it
+                run.tables.take_out(removed)
 
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:

@@ -31,13 +31,16 @@ class ToDo:
 
 @dataclass
 class Plan:
-    """Every recording asked for is in exactly one of to_do, relabel, done, given_up and unplannable."""
+    """Every recording asked for is in exactly one of to_do, relabel, done, given_up, removed and
+    unplannable."""
 
     to_do: dict[str, ToDo] = field(default_factory=dict)  # by id, in input order
     relabel: dict[str, Recording] = field(default_factory=dict)  # current but for its labels
     done: list[str] = field(default_factory=list)  # current transcript, nothing changed
     given_up: dict[str, str] = field(default_factory=dict)  # id → error: failed before, nothing changed
     pinned: list[str] = field(default_factory=list)  # of done and relabel: whatever the settings say
+    removed: list[str] = field(default_factory=list)  # never to be taken again
+    left_behind: set[str] = field(default_factory=set)  # of removed: has a row all the same
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
     transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
@@ -50,7 +53,7 @@ class Plan:
 
     @property
     def n_planned(self) -> int:
-        untried = len(self.relabel) + len(self.done) + len(self.given_up)
+        untried = len(self.relabel) + len(self.done) + len(self.given_up) + len(self.removed)
         return len(self.to_do) + len(self.unplannable) + untried
 
     @property
@@ -121,10 +124,15 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     ids = [*inputs.recordings, *inputs.unplannable]
     transcripts = {row["recording_id"]: row for row in tables.current_transcripts(ids).to_pylist()}
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
-    plan = Plan(unplannable=inputs.unplannable, notes=inputs.notes())
+    removed = tables.removed(ids)
+    unplannable = {id_: row for id_, row in inputs.unplannable.items() if id_ not in removed}
+    plan = Plan(unplannable=unplannable, removed=sorted(removed), notes=inputs.notes())
+    plan.left_behind = removed & (transcripts.keys() | failures.keys())
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     plan.failed_before = set(failures)
     for id_, recording in inputs.recordings.items():
+        if id_ in removed:
+            continue
         transcript, failure = transcripts.get(id_), failures.get(id_)
         decision = rule.decide(recording, transcript, failure)
         if decision.action == "give_up":

@@ -204,3 +204,12 @@ DIFFERENCES = pa.schema(
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
     ]
 )
+
+REMOVALS = pa.schema(
+    [
+        column("recording_id", TEXT, "SHA-256 of the id: the id itself is gone"),
+        column("reason", TEXT, "as given"),
+        column("removed_at", MOMENT, "when"),
+        column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+    ]
+)
