@@ -41,6 +41,7 @@ from transcribe.evaluate.prices import Prices
 from transcribe.inputs.read import Inputs, of_rows
 from transcribe.inputs.rows import Row
 from transcribe.models.registry import Registry
+from transcribe.models.scope import Scope
 from transcribe.storage.files import check_reachable, check_writable
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.comparison import Comparison, Summary
@@ -160,7 +161,9 @@ class _Request:
     def config(self) -> Config:
         files = [self.conf] if isinstance(self.conf, (str, Path)) else list(self.conf)
         config = configuration.load(files, self.overrides)
-        job = config.job.model_copy(update={"max_redo_share": 1.0})  # the selection says how much it is
+        told: dict[str, Any] = {"max_redo_share": 1.0}  # the selection says how much it is
+        told |= {"region": self.which.region} if self.which.region else {}
+        job = config.job.model_copy(update=told)
         return config.model_copy(update={"job": job, "model": self.with_model or config.model})
 
     @property
@@ -180,6 +183,7 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     registry = Registry.of(config)
     Prices.load(config.job.prices)
     published, rule = Tables(asked.output, s3), Asked(registry, config, keep)
+    scope = Scope(registry, config, target.root)
     check_output(check_reachable, published.root, s3)
     if not asked.plan_only:
         check_output(check_writable, target.root, s3)
@@ -187,7 +191,7 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     spark = asked.spark or session.open(config)
     note(f"looking for {asked.which}")
     selected = asked.which.rows(spark, published, COLUMNS)
-    planned = plan.make(_recordings(selected, config, s3), target, rule)
+    planned = plan.make(_recordings(selected, config, s3, scope), target, rule)
     words = asked.in_words()
     if target.root == published.root:
         is_other = bool(asked.overrides or asked.with_model)
@@ -217,12 +221,12 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     )
 
 
-def _recordings(selected: Iterable[Mapping[str, Any]], config: Config, s3: S3Options) -> Inputs:
+def _recordings(selected: Iterable[Mapping[str, Any]], config: Config, s3: S3Options, scope: Scope) -> Inputs:
     """The latest date first; what is listed wrongly stays as it is until its manifest is corrected."""
     latest_first = sorted(
         selected, key=lambda row: (row.get("date") or "", row["recording_id"]), reverse=True
     )
-    inputs = of_rows((_row(row) for row in latest_first if not _is_listed_wrongly(row)), config, s3)
+    inputs = of_rows((_row(row) for row in latest_first if not _is_listed_wrongly(row)), config, s3, scope)
     n_wrong = sum(map(_is_listed_wrongly, latest_first))
     if n_wrong:
         inputs.left_out["failures that only a corrected manifest cures"] = n_wrong
