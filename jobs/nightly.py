@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +23,22 @@ from pyspark.sql import SparkSession
 
 from jobs import cli, session
 from jobs.night import plan
+from jobs.night.carry_out import carry_out, check_output
 from jobs.night.describe import redo_in_words
-from jobs.night.fleeting import Fleeting
-from jobs.night.headers import read_headers
-from jobs.night.isolate import Isolation, Recordings
-from jobs.night.outcome import Outcome
-from jobs.night.page import write_page
 from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
-from jobs.night.wave import WaveResult
-from jobs.night.weights import fetch_everywhere
 from jobs.report import Report
-from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
-from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.errors import ConfigError, PublishError, StorageError
+from transcribe.errors import ConfigError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
 from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
-from transcribe.storage.files import absolute, check_reachable, check_writable, put_bytes
+from transcribe.storage.files import absolute, check_reachable, check_writable
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.current import Rule
 from transcribe.tables.tables import Tables
@@ -92,21 +83,17 @@ def run(
     asked = read_inputs(input, config, s3, scope=Scope(registry, config, output))
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
-    _check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
+    check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
     planned = plan.make(asked, tables, rule)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
-        _check_output(check_writable, tables.root, s3)
+        check_output(check_writable, tables.root, s3)
     if planned.to_do and spark is None:
         spark = session.open(config)
     session.check_classic(spark)
     started_at = now()
     this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
-    with session.tuned(this.spark) if planned.to_do else nullcontext():
-        if planned.to_do:
-            with this.progress, interruptible(this.spark):
-                read_headers(planned, this)
-        return Report(this, planned, None if plan_only else _carry_out(this, planned, report_json))
+    return carry_out(this, planned, plan_only=plan_only, report_json=report_json)
 
 
 def _places(registry: Registry, config: Config) -> Region:
@@ -124,84 +111,11 @@ def _check_apart(input: str, output: str, root: str) -> None:
         raise ConfigError("--output", output, "lies inside --input; choose a place beside it")
 
 
-def _check_output(check: Callable[[str, S3Options], None], root: str, s3: S3Options) -> None:
-    """Before Spark starts and hours of work are lost."""
-    try:
-        check(root, s3)
-    except StorageError as error:
-        remedy = f"cannot be written ({error.message}); choose another place or mend its permissions"
-        raise ConfigError("--output", root, remedy) from None
-
-
 def _check_redo(planned: Plan, max_share: float) -> None:
     """What costs most is done by accident most easily: by a route, a setting or touched files."""
     if planned.redoes_too_much(max_share):
         remedy = "look at it with --plan, allow it with --redo or a larger share"
         raise ConfigError("job.max_redo_share", max_share, f"{redo_in_words(planned)}; {remedy}")
-
-
-def _carry_out(run: Run, planned: Plan, report_json: str | None) -> Outcome:
-    """Do what is planned; the runs table gets its row, and the file its report, however it ends."""
-    run.tables.create()
-    outcome = Outcome()
-    try:
-        _work(run, planned, outcome)
-    except BaseException as error:  # Ctrl-C, too
-        outcome.broke_off = _in_a_line(error)
-        with suppress(PublishError, StorageError), unhindered():
-            _close(run, planned, outcome, report_json)
-        raise
-    _close(run, planned, outcome, report_json)
-    return outcome
-
-
-def _in_a_line(error: BaseException) -> str:
-    if isinstance(error, SPARK_ERRORS):
-        return telling_line(error)
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])[:500]
-
-
-def _close(run: Run, planned: Plan, outcome: Outcome, report_json: str | None) -> None:
-    outcome.ended_at = now()
-    report = Report(run, planned, outcome)
-    run.tables.record_run(report.row())
-    if report_json:
-        put_bytes(report_json, report.json().encode(errors="replace"), run.s3)
-    write_page(report)
-
-
-def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
-    """What needs no audio first: labels, and what has failed before any work; then wave by wave."""
-    outcome.relabel(run, planned)
-    if planned.stale_failures:
-        run.tables.record_failures([], planned.stale_failures)
-    failed_early = planned.failed_early()
-    outcome.record(run, planned, WaveResult(failures=failed_early))
-    waves = list(planned.waves(run.config))
-    if not waves:
-        return
-    fetch_everywhere(run, planned)
-    run.progress.expect(len(failed_early) + sum(map(len, waves)), planned.audio_s)
-    if failed_early:
-        run.progress.done(0, len(failed_early), 0.0)
-    with run.progress, interruptible(run.spark):
-        isolation, fleeting = Isolation(run, planned.suspects), Fleeting(run, planned)
-
-        def carry_on(waves: Sequence[Recordings]) -> None:
-            for result in isolation.run(outcome.numbered(waves)):
-                fleeting.hold_back(result)
-                _keep(run, planned, outcome, result)
-
-        carry_on(waves)
-        for again in fleeting.rounds():
-            carry_on([again])
-        _keep(run, planned, outcome, WaveResult(failures=fleeting.rest()))
-
-
-def _keep(run: Run, planned: Plan, outcome: Outcome, result: WaveResult) -> None:
-    outcome.record(run, planned, result)
-    if result.published or result.failures:
-        run.progress.done(len(result.published), len(result.failures), result.audio_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -56,7 +56,8 @@ class Report:
 
     @property
     def n_skipped(self) -> int:
-        return len(self.plan.done) + len(self.plan.given_up) + self._outcome.n_relabelled
+        untried = (self.plan.done, self.plan.given_up, self.plan.removed)
+        return sum(map(len, untried)) + self._outcome.n_relabelled
 
     @property
     def n_left(self) -> int:
@@ -137,6 +138,8 @@ class Report:
         fingerprints = {self.run.rule.settings_hash(one.recording) for one in self.plan.to_do.values()}
         return {
             "run_id": self.run.id,
+            "job": self.run.job,
+            "asked": self.run.asked,
             "started_at": self.run.started_at,
             "ended_at": self._outcome.ended_at,
             "verdict": self.verdict,
@@ -190,7 +193,7 @@ class Report:
     def __str__(self) -> str:
         if self.outcome is None:
             max_share = self.run.config.job.max_redo_share
-            return describe(self.plan, *self.run.tables.past_speed(), max_share)
+            return describe(self.plan, *self.run.past_speed(), max_share)
         lines = [self._line("run", f"{self.run.id}: {self.verdict}")]
         if self.reason:
             lines[0] += f" ({printable(self.reason, 500)})"
@@ -199,7 +202,7 @@ class Report:
         lines.append(self._line("planned", f"{self.n_planned} = {parts}"))
         if self.n_skipped:
             lines.append(self._line("skipped", self._skipped()))
-        lines += [self._line("input", printable(note)) for note in self.plan.notes]
+        lines += [self._line("note", printable(note)) for note in self.plan.notes]
         if self.n_published:
             lines += self._speed()
         if self.outcome.kept:
@@ -233,6 +236,8 @@ class Report:
             words.append(f"of these {len(plan.pinned)} pinned")
         if plan.given_up:
             words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
+        if plan.removed:
+            words.append(f"{len(plan.removed)} removed before")
         if len(plan.done) == plan.n_planned:
             words.append("nothing new: every recording is done under these settings")
         return f"{self.n_skipped}: {', '.join(words)}"

@@ -28,6 +28,8 @@ TABLES = {
     "transcripts": schemas.TRANSCRIPTS,
     "failures": schemas.FAILURES,
     "runs": schemas.RUNS,
+    "differences": schemas.DIFFERENCES,
+    "removals": schemas.REMOVALS,
 }
 DOCUMENTS = {
     "jobs/README.md": ["files jobs"],

@@ -29,11 +29,13 @@ def describe(plan: Plan, past_rtfx: float, n_past_runs: int, max_redo_share: flo
         ("source", reasons["source"], "the file has changed"),
         ("settings", reasons["settings"], "settings or hints have changed that can change the text"),
         ("model", reasons["model"], changes or "of the language, region and service"),
-        ("relabelled", len(plan.relabel), "only region, service or date have changed: not transcribed"),
+        ("relabelled", len(plan.relabel), "only region, service, date or pin change: not transcribed"),
         ("done", len(plan.done), "current" + (f"; {len(plan.pinned)} pinned" if plan.pinned else "")),
         ("given up", len(plan.given_up), given_up_in_words(plan) or "failed before, nothing changed since"),
         ("unreadable", len(unreadable), ""),
     ]
+    if plan.removed:
+        counts.append(("removed", len(plan.removed), "by jobs.remove, not taken again"))
     lines = [f"{name:<11} {n:6d}  {meaning}".rstrip() for name, n, meaning in counts]
     lines.append(_work(plan, len(readable.keys() - plan.duration_s.keys()), past_rtfx, n_past_runs))
     if plan.redoes_too_much(max_redo_share):

@@ -11,7 +11,6 @@ from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
 from transcribe.inputs.read import Unplannable
-from transcribe.tables.current import labels
 from transcribe.types import Failure, Recording
 
 AS_PLANNED = ("uri", "region", "date", "language", "service")
@@ -38,7 +37,7 @@ class Outcome:
     def relabel(self, run: Run, plan: Plan) -> None:
         """Rows that are current but for their labels get them, all in one commit."""
         if plan.relabel:
-            run.tables.relabel({id_: labels(recording) for id_, recording in plan.relabel.items()})
+            run.tables.relabel({id_: run.rule.labels(recording) for id_, recording in plan.relabel.items()})
             self.n_relabelled = len(plan.relabel)
 
     def record(self, run: Run, plan: Plan, result: WaveResult) -> None:
@@ -63,6 +62,9 @@ class Outcome:
             run.tables.remove_transcripts(outdated)
         if rows or result.published:
             run.tables.record_failures(rows, result.published)
+            removed = run.tables.removed([*result.published, *(row["recording_id"] for row in rows)])
+            if removed:  # while this run was at it
+                run.tables.take_out(removed)
 
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:

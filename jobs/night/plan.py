@@ -31,13 +31,16 @@ class ToDo:
 
 @dataclass
 class Plan:
-    """Every recording asked for is in exactly one of to_do, relabel, done, given_up and unplannable."""
+    """Every recording asked for is in exactly one of to_do, relabel, done, given_up, removed and
+    unplannable."""
 
     to_do: dict[str, ToDo] = field(default_factory=dict)  # by id, in input order
     relabel: dict[str, Recording] = field(default_factory=dict)  # current but for its labels
     done: list[str] = field(default_factory=list)  # current transcript, nothing changed
     given_up: dict[str, str] = field(default_factory=dict)  # id → error: failed before, nothing changed
     pinned: list[str] = field(default_factory=list)  # of done and relabel: whatever the settings say
+    removed: list[str] = field(default_factory=list)  # never to be taken again
+    left_behind: set[str] = field(default_factory=set)  # of removed: has a row all the same
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
     transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
@@ -50,7 +53,7 @@ class Plan:
 
     @property
     def n_planned(self) -> int:
-        untried = len(self.relabel) + len(self.done) + len(self.given_up)
+        untried = len(self.relabel) + len(self.done) + len(self.given_up) + len(self.removed)
         return len(self.to_do) + len(self.unplannable) + untried
 
     @property
@@ -65,6 +68,27 @@ class Plan:
 
     def redoes_too_much(self, max_share: float) -> bool:
         return is_too_much(len(self.redone), self.n_in_tables, max_share)
+
+    def limit(self, hours: float) -> None:
+        """No more is begun once so much audio is to be done; a note says what is left for the next time."""
+        failed = {failure.recording_id for failure in self.failed_early()}
+        taken: dict[str, ToDo] = {}
+        taken_s = left_s = 0.0
+        for id_, one in self.to_do.items():
+            duration_s = 0.0 if id_ in failed else self.duration_s.get(id_, GUESSED_DURATION_S)
+            if taken_s < hours * 3600 or id_ in failed:
+                taken[id_] = one
+                taken_s += duration_s
+            else:
+                left_s += duration_s
+        left = self.to_do.keys() - taken.keys()
+        for id_ in left:
+            self.duration_s.pop(id_, None)
+            self.unreadable.pop(id_, None)
+            self.suspects.discard(id_)
+        self.to_do = taken
+        if left:
+            self.notes.append(f"left for the next time: {len(left)} recordings, {left_s / 3600:.3f} h")
 
     def failed_early(self) -> list[Failure]:
         """What has failed before any work: rows that cannot be planned, files that no run can read."""
@@ -100,10 +124,15 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     ids = [*inputs.recordings, *inputs.unplannable]
     transcripts = {row["recording_id"]: row for row in tables.current_transcripts(ids).to_pylist()}
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
-    plan = Plan(unplannable=inputs.unplannable, notes=inputs.notes())
+    removed = tables.removed(ids)
+    unplannable = {id_: row for id_, row in inputs.unplannable.items() if id_ not in removed}
+    plan = Plan(unplannable=unplannable, removed=sorted(removed), notes=inputs.notes())
+    plan.left_behind = removed & (transcripts.keys() | failures.keys())
     plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     plan.failed_before = set(failures)
     for id_, recording in inputs.recordings.items():
+        if id_ in removed:
+            continue
         transcript, failure = transcripts.get(id_), failures.get(id_)
         decision = rule.decide(recording, transcript, failure)
         if decision.action == "give_up":

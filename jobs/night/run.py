@@ -1,4 +1,4 @@
-"""One run of the nightly job: what it works with, from its settings to its session; it never changes."""
+"""One run of a job: what it works with, from its settings to its session; it never changes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Run:
     tables: Tables
     rule: Rule
     given_spark: SparkSession | None  # None: nothing has needed one yet
+    job: str = "nightly"
+    asked: str = ""  # for what, where it is not for all of an input
+    timed_by: Tables | None = None  # whose runs tell how fast it may be; None: those of its own tables
     pinned: str | None = None  # why what it publishes stays as it is; None: it follows the settings
 
     @cached_property
@@ -49,6 +52,10 @@ class Run:
     @cached_property
     def placement(self) -> Placement:
         return Placement.of(self.spark, self.config.spark.gpus_per_task)
+
+    def past_speed(self) -> tuple[float, int]:
+        """See ``Tables.past_speed``."""
+        return (self.timed_by or self.tables).past_speed()
 
 
 def new_id(started_at: datetime) -> str:

@@ -23,7 +23,7 @@ def read_table(spark: SparkSession, tables: Tables, name: Name) -> DataFrame:
 
     One on S3 is read by Spark's own connector if it has one, else through the driver's memory.
     """
-    return _read(spark, getattr(tables, name))
+    return read(spark, getattr(tables, name))
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
@@ -31,7 +31,8 @@ def spark_schema(schema: pa.Schema) -> StructType:
     return from_arrow_schema(schema)
 
 
-def _read(spark: SparkSession, table: KeyedTable) -> DataFrame:
+def read(spark: SparkSession, table: KeyedTable) -> DataFrame:
+    """The same of any table."""
     schema, files = spark_schema(table.schema), table.live_files()
     if not files:
         return spark.createDataFrame([], schema)

@@ -95,6 +95,23 @@ def read(
             None,
             "give --region, job.region in the configuration, or a region column in the manifest",
         )
+    _plan(inputs, unique, config, s3, scope, for_tables)
+    return inputs
+
+
+def of_rows(rows: Iterable[Row], config: Config, s3: S3Options, scope: Scope) -> Inputs:
+    """The recordings of rows that are known already, for tables: their sources as they are now.
+
+    Raises ``ConfigError`` when one lies outside of the run's ``scope``.
+    """
+    inputs = Inputs()
+    _plan(inputs, list(dict.fromkeys(rows)), config, s3, scope, for_tables=True)
+    return inputs
+
+
+def _plan(
+    inputs: Inputs, unique: list[Row], config: Config, s3: S3Options, scope: Scope | None, for_tables: bool
+) -> None:
     if scope:
         for row in unique:
             scope.admit(row.region or config.job.region, row.uri)
@@ -107,7 +124,6 @@ def read(
                 inputs.recordings[row.id] = outcome
             else:  # rows that clash are one failure
                 inputs.unplannable[row.id] = _unplannable(row, outcome, config.job)
-    return inputs
 
 
 def _unplannable(row: Row, failure: Failure, job: JobConfig) -> Unplannable:

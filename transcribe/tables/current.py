@@ -79,6 +79,10 @@ class Rule:
             hints = (*hints, self._unspoken(recording.region, recording.service))
         return self._hash(self._prior_region(recording), *hints)
 
+    def labels(self, recording: Recording) -> dict[str, str | None]:
+        """The columns that are set without transcribing."""
+        return labels(recording)
+
     def identifier(self, recording: Recording) -> str | None:
         """Name of the model that identifies its language, or checks its hint; None where none does."""
         identified = self._registry.is_identified(recording, self._config)
@@ -133,13 +137,17 @@ class Rule:
     def _of_transcript(self, recording: Recording, row: Row) -> Decision:
         if row["source_version"] != recording.source_version:
             return Decision("transcribe", "source")
-        if not row["pinned"]:
+        if not self._is_held(row):
             if row["fingerprint"] != self.settings_hash(recording):
                 return Decision("transcribe", "settings")
             change = self._change_of_model(recording, row)
             if change:
                 return Decision("transcribe", "model", change)
-        return Decision("done" if labels(recording).items() <= row.items() else "relabel")
+        return Decision("done" if self.labels(recording).items() <= row.items() else "relabel")
+
+    def _is_held(self, row: Row) -> bool:
+        """Does it stay whatever the settings are?"""
+        return bool(row["pinned"])
 
     def _change_of_model(self, recording: Recording, row: Row) -> str:
         """From which model to which the route of the row's own language has moved; "" if it has not."""
@@ -157,6 +165,26 @@ class Rule:
             differing = [f"{_short(a)} → {_short(b)}" for a, b in zip(was, now, strict=True) if a != b]
             return f"{was[0]} {', '.join(differing)}" if differing else ""
         return f"{was[0]} → {now[0]}"
+
+
+class Asked(Rule):
+    """Decides about recordings that somebody asks for now: no pin holds and no failure is final.
+
+    ``pin`` says why they shall stay as they are then; None: they follow the settings.
+    """
+
+    def __init__(self, registry: Registry, config: Config, pin: str | None) -> None:
+        super().__init__(registry, config)
+        self._pin = pin
+
+    def labels(self, recording: Recording) -> dict[str, str | None]:
+        return {**super().labels(recording), "pinned": self._pin}
+
+    def _is_held(self, row: Row) -> bool:
+        return False
+
+    def _is_final(self, recording: Recording, failure: Row) -> bool:
+        return False
 
 
 def _short(version: str) -> str:

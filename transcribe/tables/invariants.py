@@ -48,8 +48,11 @@ def check(tables: Tables, planned_ids: Collection[str] | None = None) -> list[Ch
     transcribed = _rows(tables.transcripts, ["recording_id"])
     failures = _rows(tables.failures)
     checks.append(_one_current_row(transcribed, failures))
+    if tables.removals.find() is not None:
+        checks.append(_removed_are_gone(tables, transcribed + failures))
     if planned_ids is not None:
-        checks.append(_planned(planned_ids, transcribed + failures))
+        wanted = set(planned_ids) - tables.removed(planned_ids)
+        checks.append(_planned(wanted, transcribed + failures))
     return [*checks, _failures_explained(failures), _runs_add_up(_rows(tables.runs))]
 
 
@@ -114,6 +117,13 @@ def _one_current_row(transcripts: list[Row], failures: list[Row]) -> Check:
         for recording_id, n in rows.items()
         if n > 1
     ]
+    return check
+
+
+def _removed_are_gone(tables: Tables, rows: list[Row]) -> Check:
+    check = Check("what was removed has no row", tables.removals.n_rows())
+    there = tables.removed({row["recording_id"] for row in rows})
+    check.offenders = [f"{one}: was removed" for one in sorted(there)]
     return check
 
 

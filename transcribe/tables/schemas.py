@@ -151,6 +151,8 @@ FAILURES = pa.schema(
 RUNS = pa.schema(
     [
         column("run_id", TEXT, "UTC start and a random part"),
+        column("job", TEXT, "nightly or rerun; null: nightly, before version 3"),
+        column("asked", TEXT, "of a rerun: which rows, under which settings; else empty"),
         column("started_at", MOMENT, "the plan is made, headers are not read yet"),
         column("ended_at", MOMENT, "after the last wave"),
         column("verdict", TEXT, "good or bad"),
@@ -180,5 +182,34 @@ RUNS = pa.schema(
         column("versions", pa.map_(TEXT, TEXT), "of the packages, Python and devices"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
         column("n_pinned", INTEGER, "of n_skipped: kept as a rerun has left them, whatever the settings"),
+    ]
+)
+
+DIFFERENCES = pa.schema(
+    [
+        column("recording_id", TEXT, "has a transcript on both sides"),
+        column("language_current", TEXT, "of the current row"),
+        column("language", TEXT, "of the side table's row"),
+        column("model_current", TEXT, "of the current row"),
+        column("model", TEXT, "of the side table's row"),
+        column("n_words_current", INTEGER, "of the current text; characters of languages without spaces"),
+        column("n_words", INTEGER, "of the side table's text"),
+        column("n_replaced", INTEGER, "words; case and punctuation count for nothing"),
+        column("n_deleted", INTEGER, "words that only the current text has"),
+        column("n_inserted", INTEGER, "words that only the side table's text has"),
+        column("share", NUMBER, "different words, of those of the longer text"),
+        column("words", TEXT, "each difference as [-current-]{+new+} with a few words around it"),
+        column("run_id_current", TEXT, "of the run that published the current row"),
+        column("run_id", TEXT, "of the run that made the side table's row"),
+        column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+    ]
+)
+
+REMOVALS = pa.schema(
+    [
+        column("recording_id", TEXT, "SHA-256 of the id: the id itself is gone"),
+        column("reason", TEXT, "as given"),
+        column("removed_at", MOMENT, "when"),
+        column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
     ]
 )

@@ -5,6 +5,7 @@ How a change stays atomic is told in ``delta.py``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -21,7 +22,14 @@ from transcribe.tables.compact import compact
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
 from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
-from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+from transcribe.tables.schemas import (
+    FAILURES,
+    REMOVALS,
+    RUNS,
+    SCHEMA_VERSION,
+    TRANSCRIPT_PARTITIONS,
+    TRANSCRIPTS,
+)
 
 N_PAST_RUNS = 5
 """So many tell how fast the next one will be."""
@@ -48,6 +56,8 @@ class Tables:
         one = "One row per recording that cannot be transcribed, until it can"
         self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
         self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
+        one = "One row per recording that was removed and is not taken again"
+        self.removals = KeyedTable(f"{root}/removals", REMOVALS, [], one, s3)
 
     def create(self) -> None:
         """Makes the tables that are not there yet, so that readers find all three."""
@@ -133,6 +143,42 @@ class Tables:
         """Takes the recordings' rows out in one commit; False if there are none."""
         return self.transcripts.change(None, ids)
 
+    def remove(self, ids: Collection[str], reason: str) -> None:
+        """Takes the recordings' rows out; no run takes them again until ``take_again``.
+
+        Files and log still hold what older versions had.
+        """
+        common = {
+            "reason": reason,
+            "removed_at": datetime.now(timezone.utc),
+            "schema_version": SCHEMA_VERSION,
+        }
+        hashes = [digest(id_) for id_ in ids]
+        rows = [{"recording_id": hash_, **common} for hash_ in hashes]
+        self.removals.change(lambda _: self.removals.write(rows), hashes)
+        self.take_out(ids)
+
+    def take_out(self, ids: Collection[str]) -> None:
+        """The recordings' rows of ``transcripts`` and ``failures``."""
+        self.remove_transcripts(ids)
+        self.record_failures([], ids)
+
+    def removed(self, ids: Collection[str]) -> set[str]:
+        """Those of these recordings that were removed."""
+        hashes = set(self.removals.rows(["recording_id"])["recording_id"].to_pylist())
+        return {id_ for id_ in ids if digest(id_) in hashes} if hashes else set()
+
+    def take_again(self, ids: Collection[str]) -> int:
+        """Lets runs take removed recordings again; how many of these were removed."""
+        known = self.removed(ids)
+        self.removals.change(None, [digest(id_) for id_ in known])
+        return len(known)
+
+    def uris(self, ids: Collection[str]) -> set[str]:
+        """Where the tables say that these recordings lie."""
+        tables = (self.transcripts, self.failures)
+        return {uri for table in tables for uri in table.rows(["uri"], ids)["uri"].to_pylist() if uri}
+
     def record_failures(self, rows: Iterable[Mapping[str, Any]], cleared_ids: Collection[str]) -> bool:
         """One commit: a row for each failed recording, none for ``cleared_ids``; False if nothing changes.
 
@@ -161,7 +207,7 @@ class Tables:
         Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
         if they wait for their commit longer than that.
         """
-        for table in (self.transcripts, self.failures, self.runs):
+        for table in (self.transcripts, self.failures, self.runs, self.removals):
             compact(table)
             table.vacuum(retention_h)
 
@@ -176,6 +222,11 @@ class Tables:
     def _restamped(self, file: WrittenFile, schema: pa.Schema, moment: datetime) -> WrittenFile:
         batches = publication.stamped(self.transcripts.file_batches(file.path, schema), moment)
         return write_file(batches, self.transcripts.uri, file.partition_values, self.transcripts.s3)
+
+
+def digest(recording_id: str) -> str:
+    """What ``removals`` holds of an id."""
+    return hashlib.sha256(recording_id.encode()).hexdigest()
 
 
 def _relabelled(batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]) -> pa.RecordBatch:

@@ -259,6 +259,20 @@ def test_recordings_of_many_hours_come_after_the_others() -> None:
     assert ids(list(planned.waves(config(job__wave_audio_h=1.0)))) == ["bdf", "a", "c"]
 
 
+def test_a_limit_of_hours_takes_the_first_and_all_that_costs_nothing() -> None:
+    planned = planned_by_hand()  # a, b, c half an hour each, d and f of unknown length, e unreadable
+    planned.limit(0.7)
+    assert list(planned.to_do) == ["a", "b", "e"] and planned.audio_s == 3600.0
+    assert planned.notes == ["left for the next time: 3 recordings, 0.667 h"]
+    assert set(planned.unreadable) == {"e"}
+    tiny = planned_by_hand()
+    tiny.limit(0.001)
+    assert list(tiny.to_do) == ["a", "e"], "each time comes to something"
+    wide = planned_by_hand()
+    wide.limit(100.0)
+    assert len(wide.to_do) == 6 and wide.notes == []
+
+
 def test_what_crashed_its_worker_before_comes_last_and_alone(tables: Tables, registry: Registry) -> None:
     recordings = [recording(id_) for id_ in "abcd"]
     for one in (recordings[0], recordings[2]):

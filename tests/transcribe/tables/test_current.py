@@ -9,7 +9,15 @@ import pytest
 
 from transcribe.config import Config, load
 from transcribe.models.registry import Registry
-from transcribe.tables.current import MIN_REDONE, TRANSCRIPT_COLUMNS, Decision, Rule, is_too_much, labels
+from transcribe.tables.current import (
+    MIN_REDONE,
+    TRANSCRIPT_COLUMNS,
+    Asked,
+    Decision,
+    Rule,
+    is_too_much,
+    labels,
+)
 from transcribe.types import Recording
 
 SETTINGS = load()
@@ -210,6 +218,19 @@ def test_a_pinned_row_stays_under_any_settings_until_its_source_changes() -> Non
     assert decide(replace(one, language="fr"), pinned, registry()) == DONE, "a hint, too, is a setting"
     assert decide(replace(one, region="us"), pinned, registry()) == Decision("relabel")
     assert decide(replace(one, source_version="2"), pinned, registry()) == Decision("transcribe", "source")
+
+
+def test_what_is_asked_for_is_held_by_no_pin_and_no_failure() -> None:
+    one, models = recording(), registry()
+    asked, keeping = Asked(models, SETTINGS, None), Asked(models, SETTINGS, "better so")
+    current_, pinned = row(one, "en", models), row(one, "en", models) | {"pinned": "better so"}
+    assert asked.decide(one, current_, None) == DONE == keeping.decide(one, pinned, None)
+    assert asked.decide(one, pinned, None) == Decision("relabel") == keeping.decide(one, current_, None)
+    other = pinned | {"model": "tiny.en"}
+    assert keeping.decide(one, other, None).reason == "model", "a pin is for the nights"
+    assert asked.decide(one, other | {"fingerprint": "else"}, None).reason == "settings"
+    failure = failed(one, "not_audio", models)
+    assert asked.decide(one, None, failure) == Decision("transcribe", "retried")
 
 
 def test_one_model_for_everything_redoes_what_others_have_spoken() -> None:
