@@ -23,7 +23,7 @@ SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT 
 
 MODEL_PACKAGES = {
     *("ctranslate2", "faster_whisper", "onnxruntime", "tokenizers"),
-    *("torch", "torchaudio", "transformers", "whisper", "whisperx"),
+    *("torch", "torchaudio", "transformers", "whisper", "whisperx", "soundswallower"),
 }
 AUDIO_PACKAGES = {"av", "soundfile", "soxr"}
 MODEL_MODULES = {
@@ -35,7 +35,7 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape"},
+    {"verdicts", "escape", "tracks"},
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},

@@ -6,11 +6,12 @@ key, the value and the remedy.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from transcribe.job_config import JobConfig, SparkConfig, StorageConfig
 from transcribe.layers import merged
@@ -183,6 +184,20 @@ class GuardsConfig(Section):
     )
 
 
+class AlignmentConfig(Section):
+    second: Literal["none", "hmm"] = Field(
+        default="none",
+        description="a second track of word times beside attention's: none, or hmm (en and fr; extra hmm)",
+    )
+
+    @field_validator("second")
+    @classmethod
+    def _is_installed(cls, second: str) -> str:
+        if second == "hmm" and importlib.util.find_spec("soundswallower") is None:
+            raise ValueError("SoundSwallower is not installed: pip install 'spark-transcribe[hmm]'")
+        return second
+
+
 class Config(Section):
     audio: AudioConfig = AudioConfig()
     vad: VadConfig = VadConfig()
@@ -191,6 +206,7 @@ class Config(Section):
     decode: DecodeConfig = DecodeConfig()
     engines: EnginesConfig = EnginesConfig()
     guards: GuardsConfig = GuardsConfig()
+    alignment: AlignmentConfig = AlignmentConfig()
     job: JobConfig = JobConfig()
     storage: StorageConfig = StorageConfig()
     spark: SparkConfig = SparkConfig()

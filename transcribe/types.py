@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from transcribe.tracks import Span, Tracks
 from transcribe.verdicts import Status, Verdict
 
 SAMPLE_RATE = 16_000
@@ -113,6 +114,7 @@ class HypothesisWord:
     start_in_chunk_s: float
     end_in_chunk_s: float
     probability: float
+    tracks_in_chunk_s: tuple[Span, Span] | None = None  # by attention, by a second aligner
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ class Word:
     start_s: float
     end_s: float
     probability: float
+    tracks: Tracks | None = None  # where a second aligner timed it, too
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from published_fixtures import Row, failure, publish, run_row, sound_row
+from published_fixtures import TRACK_TIMES, Row, failure, publish, run_row, sound_row
 
 from jobs import check as job
 from transcribe.config import load
@@ -128,6 +128,12 @@ BREAKS: list[tuple[str, str, Break]] = [
         "nothing is null that must not be",
         lambda r: _set(r, "hints", "channels", to=None),
     ),
+    (
+        "a track of no word",
+        "tracks are those of words",
+        lambda r: r.update(word_tracks=[{"utterance": 0, "word": 99, **dict.fromkeys(TRACK_TIMES, 0.0)}]),
+    ),
+    ("no word tracks", "nothing is null that must not be", lambda r: r.update(word_tracks=None)),
     ("no commit's time", "nothing is null that must not be", lambda r: r.update(published_at=None)),
     ("empty language is null in Delta", "nothing is null that must not be", lambda r: r.update(language="")),
 ]
@@ -142,10 +148,12 @@ def test_broken_row_is_named(tmp_path: Path, source: Path, check: str, change: B
     assert all(offender.startswith("call: ") for offender in found[check])
 
 
-def test_a_row_of_version_1_may_lack_what_came_later(tmp_path: Path, source: Path) -> None:
-    old = sound_row(source) | {"schema_version": 1, "published_at": None, "language_source": None}
-    old["hints"] = None
+def test_a_row_of_an_older_version_may_lack_what_came_later(tmp_path: Path, source: Path) -> None:
+    later = {"published_at": None, "language_source": None, "word_tracks": None, "hints": None}
+    old = sound_row(source) | {"schema_version": 1, **later}
     assert failing(publish(tmp_path / "out", [old])) == {}
+    newer = sound_row(source) | {"schema_version": 2, "word_tracks": None, "hints": None}
+    assert failing(publish(tmp_path / "newer", [newer])) == {}
 
 
 def test_a_recording_may_have_no_hint_and_a_row_may_be_pinned(tmp_path: Path, source: Path) -> None:

@@ -20,7 +20,7 @@ from jobs import nightly
 from transcribe.config import Config, load
 from transcribe.inputs.columns import COLUMNS
 from transcribe.storage.s3 import S3Options
-from transcribe.tables.schemas import TRANSCRIPTS
+from transcribe.tables.schemas import TRANSCRIPTS, WORD_TRACKS
 from transcribe.tables.tables import Tables
 from transcribe.verdicts import Doubt, Status
 
@@ -283,7 +283,8 @@ def test_columns_without_a_comment_are_listed_without_a_meaning():
 def published(tmp_path, monkeypatch):
     """The folder that the README calls ``out``, with one transcript."""
     monkeypatch.chdir(tmp_path)
-    publish(Tables("out", S3Options()), 0, [transcript("call", region="us")])
+    track = {field.name: 0 for field in WORD_TRACKS} | {"start_error_s": 0.25}
+    publish(Tables("out", S3Options()), 0, [transcript("call", region="us", word_tracks=[track])])
 
 
 def test_the_queries_for_duckdb_find_what_they_promise(published):
@@ -293,6 +294,7 @@ def test_the_queries_for_duckdb_find_what_they_promise(published):
     assert [connection.sql(query).fetchall() for query in queries] == [
         [("en", "us", 1, 1.5 / 3600)],
         [("call", "0", " hello", 0.1, 0.5)],
+        [("call", {"text": " hello", "start_s": 0.1, "end_s": 0.5, "probability": 0.9}, 0.25)],
         [("call", 0, 0.5, 0.6, "no words")],
     ]
 

@@ -36,6 +36,13 @@ def test_later_files_and_then_overrides_win_key_by_key(tmp_path):
     assert load() == load([file_of(tmp_path, "# nothing\n", "c.yaml")]) == Config()
 
 
+def test_a_second_aligner_that_is_not_installed_is_refused_with_the_command_that_helps(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    error = error_of(overrides=["alignment.second=hmm"])
+    assert "alignment.second" in str(error) and "spark-transcribe[hmm]" in str(error)
+    assert load([], ["alignment.second=none"]) == Config()
+
+
 def test_overrides_as_a_mapping_are_left_as_they_were(tmp_path):
     overrides = {"spark": {"conf": {"spark.a": "1"}}, "spark.conf.spark.b": "2", "vad.threshold": 0.2}
     config = load([], overrides)

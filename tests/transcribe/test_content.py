@@ -32,6 +32,7 @@ OTHER_VALUES = {
     "language.fallback_model": "large-v3",
     "language.prior": {"da": 5},
     "language.chinese_script": "traditional",
+    "alignment.second": "hmm",
     "decode.device": "cuda",
     "decode.compute_type": "float32",
 }

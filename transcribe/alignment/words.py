@@ -72,7 +72,7 @@ def word_times(
         )
         for text, i, j in zip(words, bounds[:-1], bounds[1:], strict=True)
     ]
-    return _apart(_shorten(_join_punctuation(timed)), duration_s, grid.frame_s)
+    return apart(_shorten(_join_punctuation(timed)), duration_s, grid.frame_s)
 
 
 def _join_punctuation(words: list[HypothesisWord]) -> list[HypothesisWord]:
@@ -116,7 +116,9 @@ def _shorten(words: list[HypothesisWord]) -> list[HypothesisWord]:
     return shortened
 
 
-def _apart(words: list[HypothesisWord], duration_s: float, shortest_s: float) -> tuple[HypothesisWord, ...]:
+def apart(
+    words: Sequence[HypothesisWord], duration_s: float, shortest_s: float
+) -> tuple[HypothesisWord, ...]:
     """Each word after the one before and as long as a frame, where the chunk has room for that."""
     shortest_s = min(shortest_s, duration_s / max(1, len(words)))
     starts_s, ends_s = [], []

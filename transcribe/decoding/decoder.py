@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from transcribe.alignment.second_track import with_second
 from transcribe.clock import Pcm, cut, to_float
 from transcribe.config import Config
 from transcribe.decoding import guards
@@ -86,6 +87,7 @@ class Decoder:
         self._engine = engine
         self._config = config
         self._keep_candidates = keep_candidates
+        self._second = config.alignment.second
         decode = config.decode
         self._first = replace(_options(decode.beam_size, decode.full_context), tell_languages=tell_languages)
         self._careful = _options(max(CAREFUL_BEAM, decode.beam_size), full_context=True)
@@ -103,7 +105,19 @@ class Decoder:
             suspects[i].results if i in suspects else [_decoded(job.chunk, first, first, 1)]
             for i, (job, first) in enumerate(zip(jobs, tries, strict=True))
         ]
-        return results if self._keep_candidates else [[_slim(part) for part in parts] for parts in results]
+        return [
+            [self._finished(job, part) for part in parts] for job, parts in zip(jobs, results, strict=True)
+        ]
+
+    def _finished(self, job: Job, part: Decoded) -> Decoded:
+        """With a second track of times, if one is wanted for what is published; candidates as asked for."""
+        hypothesis = part.hypothesis
+        if self._second != "none" and hypothesis.words and part.verdict.status is not Status.REJECTED:
+            heard = to_float(cut(job.chunk, job.pcm, part.chunk.pieces))
+            hypothesis = with_second(hypothesis, heard, self._second)
+        if not self._keep_candidates:
+            hypothesis = replace(hypothesis, candidates=())
+        return replace(part, hypothesis=hypothesis)
 
     def _is_open(self, attempt: _Try) -> bool:
         """Is it worth another try? Doubted, or unsure of its words and heard with short context only."""
@@ -219,7 +233,3 @@ def _decoded(chunk: Chunk, chosen: _Try, first: _Try, attempts: int) -> Decoded:
         verdict = Verdict(Status.DOUBTFUL if chosen.doubt.publishable else Status.REJECTED, chosen.doubt)
     hypothesis = replace(chosen.hypothesis, heard=first.hypothesis.heard)  # of the whole: parts tell less
     return Decoded(chunk, hypothesis, verdict, attempts)
-
-
-def _slim(decoded: Decoded) -> Decoded:
-    return replace(decoded, hypothesis=replace(decoded.hypothesis, candidates=()))

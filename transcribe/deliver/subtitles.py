@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
+from typing import Any
 
 from transcribe.deliver.cues import Cue, cues_of
 from transcribe.deliver.profile import CueRules
@@ -21,13 +22,18 @@ _RIGHT_TO_LEFT = "\u202b{}\u202c"
 def render(transcript: Transcript, format: str, rules: CueRules | None = None) -> str:
     """One of ``FORMATS``. Rejected utterances are only in the JSON; ``rules`` are for the subtitles."""
     if format == "json":
-        return json.dumps(asdict(transcript), ensure_ascii=False)
+        return json.dumps(asdict(transcript, dict_factory=_told), ensure_ascii=False)
     if format == "text":
         utterances = [u for u in transcript.utterances if u.published]
         several = len({u.speaker for u in utterances}) > 1
         return "\n".join(f"{u.speaker}: {u.text}" if several else u.text for u in utterances)
     cues = cues_of(transcript, rules or CueRules())
     return RENDERERS[format](cues)
+
+
+def _told(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Without the tracks of words that have none."""
+    return {name: value for name, value in fields if name != "tracks" or value}
 
 
 def subrip(cues: Sequence[Cue]) -> str:

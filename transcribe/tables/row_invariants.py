@@ -15,7 +15,7 @@ COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 SINCE_VERSION = {
     2: ("language_source", "published_at"),
-    3: ("language_alternatives", "contradicted_s", "hints"),
+    3: ("language_alternatives", "contradicted_s", "hints", "word_tracks"),
 }
 """Columns that rows of an earlier version lack."""
 
@@ -93,6 +93,13 @@ def text_is_utterances(row: Row) -> Iterator[str]:
         yield f"text {row['text'][:60]!r}, utterances {wanted[:60]!r}"
 
 
+def tracks_of_words(row: Row) -> Iterator[str]:
+    words = [len(utterance["words"]) for utterance in row["utterances"]]
+    for one in row.get("word_tracks") or ():
+        if not (0 <= one["utterance"] < len(words) and 0 <= one["word"] < words[one["utterance"]]):
+            yield f"no word {one['word']} in utterance {one['utterance']}"
+
+
 def verdicts_known(row: Row) -> Iterator[str]:
     for utterance in row["utterances"]:
         try:
@@ -112,6 +119,7 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
     "coverage: dropped with a reason": dropped_explained,
     "text is its believable utterances": text_is_utterances,
     "verdicts are known": verdicts_known,
+    "tracks are those of words": tracks_of_words,
 }
 
 

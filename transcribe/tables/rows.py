@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from transcribe.languages import UNDETERMINED
 from transcribe.payload import dump, parse
 from transcribe.tables.schemas import SCHEMA_VERSION
-from transcribe.types import LanguageSource, Recording, Transcript
+from transcribe.tracks import Tracks
+from transcribe.types import LanguageSource, Recording, Transcript, Utterance
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
         "duration_s": transcript.duration_s,
         "n_channels": transcript.n_channels,
         "text": transcript.text,
-        "utterances": [asdict(utterance) for utterance in transcript.utterances],
+        "utterances": [
+            asdict(utterance, dict_factory=_without_tracks) for utterance in transcript.utterances
+        ],
+        "word_tracks": _word_tracks(transcript.utterances),
         "coverage": asdict(transcript.coverage),
         "hints": {"language": recording.language, "channels": recording.channels},
         **vars(provenance),
@@ -71,8 +75,9 @@ def from_row(row: Mapping[str, Any]) -> Transcript:
         row["service"],
         hints["channels"] or "auto",
     )
-    columns = ("duration_s", "n_channels", "language", "language_prob", "text", "utterances", "coverage")
+    columns = ("duration_s", "n_channels", "language", "language_prob", "text", "coverage")
     values = {name: row[name] for name in columns}
+    values["utterances"] = _with_tracks(row)
     values["heard"] = row.get("language_alternatives") or []
     values["contradicted_s"] = row.get("contradicted_s") or 0.0
     return parse(Transcript, dump({"recording": recording, "language_source": source, **values}))
@@ -85,6 +90,38 @@ def given_hints(row: Mapping[str, Any]) -> dict[str, str | None]:
         return hints
     source = row["language_source"] or _guessed_source(row)
     return {"language": row["language"] if source == "hint" else None, "channels": None}
+
+
+def _without_tracks(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """They have a column of their own: Delta adds no field to structs within structs of a table that is."""
+    return {name: value for name, value in items if name != "tracks"}
+
+
+def _word_tracks(utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+    return [
+        {"utterance": n_utterance, "word": n_word, **asdict(word.tracks)}
+        for n_utterance, utterance in enumerate(utterances)
+        for n_word, word in enumerate(utterance.words)
+        if word.tracks
+    ]
+
+
+def _with_tracks(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The row's utterances, each word with its tracks; a row of an older version has none."""
+    tracks = {
+        (one["utterance"], one["word"]): {field.name: one[field.name] for field in fields(Tracks)}
+        for one in row.get("word_tracks") or ()
+    }
+    return [
+        {
+            **utterance,
+            "words": [
+                {**word, "tracks": tracks.get((n_utterance, n_word))}
+                for n_word, word in enumerate(utterance["words"])
+            ],
+        }
+        for n_utterance, utterance in enumerate(row["utterances"])
+    ]
 
 
 def _guessed_source(row: Mapping[str, Any]) -> LanguageSource:

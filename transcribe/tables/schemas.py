@@ -53,6 +53,18 @@ DROPPED = pa.struct(
         ),
     ]
 )
+WORD_TRACKS = pa.struct(
+    [
+        column("utterance", INTEGER, "0-based place in utterances"),
+        column("word", INTEGER, "0-based place in that utterance's words"),
+        column("first_start_s", NUMBER, "by the model's attention; recording clock"),
+        column("first_end_s", NUMBER, "by the model's attention; recording clock"),
+        column("second_start_s", NUMBER, "by the second aligner; recording clock"),
+        column("second_end_s", NUMBER, "by the second aligner; recording clock"),
+        column("start_error_s", NUMBER, "how far the two starts are apart: the word's error bar"),
+        column("end_error_s", NUMBER, "how far the two ends are apart"),
+    ]
+)
 COVERAGE = pa.struct(
     [
         column("speech_s", NUMBER, "found by VAD"),
@@ -120,6 +132,11 @@ TRANSCRIPTS = pa.schema(
         ),
         column("hints", HINTS, "what the manifest says about decoding; null in rows from before version 3"),
         column("pinned", TEXT, "why it stays as it is while its source does; null: it follows the settings"),
+        column(
+            "word_tracks",
+            pa.list_(WORD_TRACKS),
+            "of words that a second aligner timed, in order: alignment.second",
+        ),
     ]
 )
 TRANSCRIPT_PARTITIONS = ("language", "region")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from transcribe import clock
 from transcribe.decoding.guards import compression_ratio
+from transcribe.tracks import Span, Tracks
 from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Utterance, Word
 
 SENTENCE_ENDS = tuple(".?!。？！؟।")
@@ -77,7 +78,30 @@ def to_recording(chunk: Chunk, word: HypothesisWord, duration_s: float) -> Word:
     """
     start_s, end_s = clock.to_recording(chunk, word.start_in_chunk_s, word.end_in_chunk_s, duration_s)
     start_s, end_s = _at_speech(chunk.segments, start_s, end_s)
-    return Word(word.text.strip(), round(start_s, 3), round(end_s, 3), round(word.probability, 4))
+    return Word(
+        word.text.strip(),
+        round(start_s, 3),
+        round(end_s, 3),
+        round(word.probability, 4),
+        _tracks(chunk, word.tracks_in_chunk_s, duration_s),
+    )
+
+
+def _tracks(chunk: Chunk, tracks: tuple[Span, Span] | None, duration_s: float) -> Tracks | None:
+    """As the aligners said, but on the recording's clock."""
+    if tracks is None:
+        return None
+    (start_s, end_s), (second_start_s, second_end_s) = (
+        clock.to_recording(chunk, *span, duration_s) for span in tracks
+    )
+    return Tracks(
+        round(start_s, 3),
+        round(end_s, 3),
+        round(second_start_s, 3),
+        round(second_end_s, 3),
+        start_error_s=round(abs(start_s - second_start_s), 3),
+        end_error_s=round(abs(end_s - second_end_s), 3),
+    )
 
 
 def _at_speech(segments: Sequence[Segment], start_s: float, end_s: float) -> tuple[float, float]:

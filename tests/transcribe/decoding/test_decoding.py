@@ -13,6 +13,7 @@ from core_fixtures import chunk_configs, segments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transcribe.alignment.second_track import ALIGNERS
 from transcribe.config import ChunkConfig, load
 from transcribe.decoding.decoder import Decoder, Job, cut
 from transcribe.engines.base import EngineStats
@@ -279,3 +280,31 @@ def test_the_samples_of_parts_are_those_of_the_recording(found, config):
 def test_audio_is_scaled_to_one():
     loud = replace(job(), pcm=np.array([-32768, 0, 16384], np.int16))
     assert loud.audio.samples.tolist() == [-1.0, 0.0, 0.5] and loud.audio.samples.dtype == np.float32
+
+
+def test_a_second_aligner_hears_what_is_published_and_each_part_its_own_samples(monkeypatch):
+    heard = []
+
+    def align(samples, words, language):
+        heard.append((round(len(samples) / SAMPLE_RATE, 2), len(words), language))
+        return [(0.0, 0.1), *[None] * (len(words) - 1)]
+
+    monkeypatch.setitem(ALIGNERS, "hmm", align)
+
+    def answer(chunk, _):
+        return LOOP if chunk.duration_s > 10 or not chunk.samples[0] else GOOD
+
+    jobs = [job(index=5), job(index=0, n_segments=1), job(index=7, n_segments=1)]
+
+    def decoded(second):
+        decoder = Decoder(ScriptedEngine(answer), load([], {"alignment.second": second}))
+        return [one for parts in decoder.decode(jobs) for one in parts]
+
+    plain = decoded("none")
+    assert heard == []
+    results = decoded("hmm")
+    assert [str(d.verdict)[:8] for d in results] == ["repaired"] * (len(results) - 2) + ["rejected", "ok"]
+    assert heard == [(round(d.chunk.duration_s, 2), 7, "en") for d in results if d is not results[-2]]
+    assert [d.chunk for d in results] == [d.chunk for d in plain]
+    assert {d.hypothesis.words[0].tracks_in_chunk_s is None for d in results} == {True, False}
+    assert results[-2] == plain[-2] and not any(d.hypothesis.candidates for d in results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html import unescape
 
 import pysubs2
@@ -16,7 +17,8 @@ from transcribe.deliver.cues import cues_of
 from transcribe.deliver.profile import CueRules
 from transcribe.deliver.subtitles import FORMATS, render
 from transcribe.payload import parse
-from transcribe.types import Transcript
+from transcribe.tracks import Tracks
+from transcribe.types import Transcript, Word
 
 SPOKEN = said("Ça va ?", 1.0, language="fr")
 ANSWER = said("Oui.", 3725.0625, 0.5, channel=1, language="fr")
@@ -30,6 +32,13 @@ def test_json_holds_everything():
     rendered = render(transcript, "json")
     assert "Ça" in rendered and parse(Transcript, rendered) == transcript
     assert json.loads(rendered)["utterances"][1]["verdict"] == "rejected:loop"
+    assert "tracks" not in rendered
+
+
+def test_json_holds_the_tracks_of_words_that_have_some():
+    timed = Word("Ça", 1.0, 1.5, 0.9, Tracks(0.9, 1.5, 1.0, 1.5, 0.1, 0.0))
+    transcript = transcript_of(replace(SPOKEN, words=(timed,)))
+    assert parse(Transcript, render(transcript, "json")) == transcript
 
 
 def test_text_names_speakers_only_where_there_are_several():

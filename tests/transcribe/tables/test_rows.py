@@ -9,6 +9,7 @@ from tables_fixtures import transcript
 
 from transcribe.tables.rows import Provenance, from_row, to_row
 from transcribe.tables.schemas import TRANSCRIPTS
+from transcribe.tracks import Tracks
 from transcribe.types import Coverage, Dropped, Recording, Transcript, Utterance, Word
 
 MADE = Provenance("base", "r1", "fake", "f", "run", datetime(2026, 2, 1, tzinfo=timezone.utc))
@@ -17,7 +18,8 @@ MADE = Provenance("base", "r1", "fake", "f", "run", datetime(2026, 2, 1, tzinfo=
 def a_transcript(
     language: str, source: Any, hint: str | None, said: bool = True, channels: str = "auto"
 ) -> Transcript:
-    words = (Word("hello", 0.1, 0.5, 0.9), Word("Welt。", 0.5, 0.75, 0.123))
+    tracks = Tracks(0.0, 0.5, 0.1, 0.52, 0.1, 0.02)
+    words = (Word("hello", 0.1, 0.5, 0.9, tracks), Word("Welt。", 0.5, 0.75, 0.123))
     utterance = Utterance(
         0.1, 0.75, 1, "channel_1", "en", "hello Welt。", -0.1, 0.01, 1.5, "repaired:loop", words
     )
@@ -48,6 +50,15 @@ def test_a_transcript_comes_back_from_its_row(transcript: Transcript) -> None:
     row = to_row(transcript, MADE)
     (stored,) = pa.Table.from_pylist([row], schema=TRANSCRIPTS).to_pylist()
     assert from_row(stored) == transcript
+
+
+def test_tracks_of_words_have_a_column_of_their_own() -> None:
+    row = to_row(CASES[0], MADE)
+    places = [(one["utterance"], one["word"], one["start_error_s"]) for one in row["word_tracks"]]
+    assert places == [(0, 0, 0.1), (1, 0, 0.1)]
+    assert all("tracks" not in word for utterance in row["utterances"] for word in utterance["words"])
+    (stored,) = pa.Table.from_pylist([row | {"word_tracks": None}], schema=TRANSCRIPTS).to_pylist()
+    assert [word.tracks for word in from_row(stored).utterances[0].words] == [None, None]
 
 
 def test_a_row_has_every_column_but_what_the_commit_sets() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, Field
+from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -313,6 +313,17 @@ def test_an_older_table_gains_new_columns(tables: Tables, tmp_path: Path) -> Non
     DeltaTable.create(tables.transcripts.uri, old, partition_by=list(TRANSCRIPT_PARTITIONS))
     publish(tables, 0, [transcript("a", service="calls")])
     assert tables.transcripts.rows(["service"]).to_pylist() == [{"service": "calls"}]
+
+
+def test_rows_from_before_a_column_have_null_there(tables: Tables) -> None:
+    old = pa.schema([field for field in TRANSCRIPTS if field.name != "word_tracks"])
+    row = {**transcript("old"), "published_at": datetime.now(timezone.utc)}
+    rows = pa.Table.from_pylist([row], schema=old)
+    write_deltalake(tables.transcripts.uri, rows, partition_by=list(TRANSCRIPT_PARTITIONS))
+    track = {field.name: 0 for field in TRANSCRIPTS.field("word_tracks").type.value_type}
+    publish(tables, 0, [transcript("new", word_tracks=[track])])
+    found = tables.transcripts.rows(["recording_id", "word_tracks"]).to_pylist()
+    assert {one["recording_id"]: one["word_tracks"] for one in found} == {"old": None, "new": [track]}
 
 
 def test_a_broken_table_is_a_publish_error(tables: Tables, tmp_path: Path) -> None:

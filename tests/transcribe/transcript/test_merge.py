@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from transcribe.clock import piece_at
 from transcribe.decoding.guards import compression_ratio
 from transcribe.speech.chunking import ChunkPacker
+from transcribe.tracks import Tracks
 from transcribe.transcript.merge import merge
 from transcribe.transcript.utterances import (
     EARLIEST_S,
@@ -196,6 +197,13 @@ def test_a_word_is_cut_back_to_the_speech_it_overlaps():
     assert (first.start_s, first.end_s) == (0.95, 1.4)
     assert (last.start_s, last.end_s) == (5.5, 6.1)
     assert (in_silence.start_s, in_silence.end_s) == (3.5, 4.5)
+
+
+def test_tracks_of_a_word_are_on_the_recordings_clock():
+    chunk = a_chunk((0.0, 2.0), (5.0, 7.0))
+    word = HypothesisWord(" a", 2.5, 3.0, 1.0, ((2.4, 3.0), (2.5, 2.9)))
+    assert to_recording(chunk, word, 8.0).tracks == Tracks(5.4, 6.0, 5.5, 5.9, 0.1, 0.1)
+    assert to_recording(chunk, replace(word, tracks_in_chunk_s=None), 8.0).tracks is None
 
 
 @pytest.mark.parametrize("duration_s", [1.0004, 1.0005, 1.0006, 1.00049999])
