@@ -17,11 +17,11 @@ from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.changes import Changes, changes_since
-from transcribe.tables.compact import compact
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
 from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
 from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
+from transcribe.tables.upkeep import Maintained, dead_failures, maintain
 
 N_PAST_RUNS = 5
 """So many tell how fast the next one will be."""
@@ -48,10 +48,11 @@ class Tables:
         one = "One row per recording that cannot be transcribed, until it can"
         self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
         self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
+        self.all = (self.transcripts, self.failures, self.runs)
 
     def create(self) -> None:
         """Makes the tables that are not there yet, so that readers find all three."""
-        for table in (self.transcripts, self.failures, self.runs):
+        for table in self.all:
             table.open()
 
     def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
@@ -155,15 +156,21 @@ class Tables:
         full = {**row, "schema_version": SCHEMA_VERSION}
         return self.runs.change(lambda _: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
 
-    def maintain(self, retention_h: int) -> None:
+    def maintain(self, retention_h: int, *, plan_only: bool = False) -> list[Maintained]:
         """Merges small files and deletes those that no version of the last ``retention_h`` hours needs.
 
         Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
-        if they wait for their commit longer than that.
+        if they wait for their commit longer than that. ``plan_only`` says what would be done.
         """
-        for table in (self.transcripts, self.failures, self.runs):
-            compact(table)
-            table.vacuum(retention_h)
+        return [maintain(table, retention_h, plan_only=plan_only) for table in self.all]
+
+    def dead_failures(self, retention_h: int) -> list[str]:
+        """Ids of failures that no run has seen for so many hours and whose source is gone."""
+        return dead_failures(self.failures, retention_h)
+
+    def end_failures(self, ids: Collection[str]) -> bool:
+        """Takes the recordings' rows out of ``failures`` in one commit; False if there are none."""
+        return self.failures.change(None, ids)
 
     def _stamped(self, files: Collection[WrittenFile], table: DeltaTable) -> Collection[WrittenFile]:
         moment = publication.moment_of(files)
