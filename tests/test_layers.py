@@ -35,7 +35,7 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape"},
+    {"verdicts", "escape", "by_channel"},
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},

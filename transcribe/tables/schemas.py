@@ -31,7 +31,7 @@ UTTERANCE = pa.struct(
         column("start_s", NUMBER, "recording clock"),
         column("end_s", NUMBER, "recording clock"),
         column("channel", INTEGER, "0-based; 0 for a mix"),
-        column("speaker", TEXT, "channel_0, channel_1, …"),
+        column("speaker", TEXT, "of its channel, as speakers names it; else channel_0, channel_1, …"),
         column("language", TEXT, "that it was decoded in: of its channel"),
         column("text", TEXT, "sentence-like"),
         column("avg_logprob", NUMBER, "mean log probability of its chunk's tokens"),
@@ -65,6 +65,18 @@ HEARD = pa.struct(
     [
         column("language", TEXT, "as in language"),
         column("probability", NUMBER, "mean over its speech"),
+    ]
+)
+CHANNEL = pa.struct(
+    [
+        column("channel", INTEGER, "0-based; of a mix the first"),
+        column("speaker", TEXT, "as in utterances"),
+        column("language", TEXT, "in which most of its speech was decoded; und without speech"),
+        column("language_prob", NUMBER, "1 for a hint, else of the channel's own vote"),
+        column("speech_s", NUMBER, "found by VAD"),
+        column("covered_s", NUMBER, "near a published word: talk time"),
+        column("n_words", INTEGER, "published"),
+        column("is_mix", pa.bool_(), "several channels of one scene, mixed: speakers names none"),
     ]
 )
 
@@ -120,6 +132,8 @@ TRANSCRIPTS = pa.schema(
         ),
         column("hints", HINTS, "what the manifest says about decoding; null in rows from before version 3"),
         column("pinned", TEXT, "why it stays as it is while its source does; null: it follows the settings"),
+        column("channels", pa.list_(CHANNEL), "those listened to; null in rows from before version 3"),
+        column("speakers", TEXT, "who speaks on which channel, as planned, or null"),
     ]
 )
 TRANSCRIPT_PARTITIONS = ("language", "region")
@@ -159,7 +173,7 @@ RUNS = pa.schema(
         column("n_published", INTEGER, "recordings with a new transcript"),
         column("n_failed", INTEGER, "recordings that failed in this run"),
         column("n_skipped", INTEGER, "done before, relabelled, or failed before for good"),
-        column("n_relabelled", INTEGER, "of n_skipped: new region, service or date, the same text"),
+        column("n_relabelled", INTEGER, "of n_skipped: new region, service, speakers or date, the same text"),
         column("n_left", INTEGER, "not come to, because the run broke off"),
         column("n_waves", INTEGER, "units of work"),
         column("audio_s", NUMBER, "of the published recordings"),

@@ -5,7 +5,7 @@ How a change stays atomic is told in ``delta.py``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,10 +18,11 @@ from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.changes import Changes, changes_since
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
-from transcribe.tables.delta import KeyedTable
+from transcribe.tables.delta import REWRITE_ROWS, KeyedTable
 from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
 from transcribe.tables.schemas import FAILURES, RUNS, SCHEMA_VERSION, TRANSCRIPT_PARTITIONS, TRANSCRIPTS
 from transcribe.tables.upkeep import Maintained, dead_failures, maintain
+from transcribe.transcript.speakers import renamed
 
 N_PAST_RUNS = 5
 """So many tell how fast the next one will be."""
@@ -105,7 +106,7 @@ class Tables:
         def new_files(table: DeltaTable) -> list[WrittenFile]:
             schema = pa.schema(table.schema().to_arrow())
             found = transcripts.full_rows(table, labels)
-            relabelled = (_relabelled(batch, labels) for batch in found)
+            relabelled = (part for batch in found for part in _relabelled(batch, labels))
             rows = publication.stamped(relabelled, publication.following(table))
             written = write_partitioned(
                 rows, transcripts.uri, schema, transcripts.partition_by, transcripts.s3
@@ -185,11 +186,29 @@ class Tables:
         return write_file(batches, self.transcripts.uri, file.partition_values, self.transcripts.s3)
 
 
-def _relabelled(batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]) -> pa.RecordBatch:
+def _relabelled(
+    batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]
+) -> Iterator[pa.RecordBatch]:
     ids = batch["recording_id"].to_pylist()
+    former = batch["speakers"].to_pylist()
     for name in {name for given in labels.values() for name in given}:
         values = [labels[id_].get(name, old) for id_, old in zip(ids, batch[name].to_pylist(), strict=True)]
         batch = batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    if batch["speakers"].to_pylist() == former:
+        yield batch
+        return
+    for start in range(0, batch.num_rows, REWRITE_ROWS):
+        yield _renamed(batch.slice(start, REWRITE_ROWS))
+
+
+def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with each speaker's name where ``speakers`` has it."""
+    columns = ["speakers", "n_channels", "utterances", "channels"]
+    rows = [renamed(row, row["speakers"]) for row in batch.select(columns).to_pylist()]
+    for name in ("utterances", "channels"):
+        field = batch.schema.field(name)
+        values = pa.array([row[name] for row in rows], field.type)
+        batch = batch.set_column(batch.schema.get_field_index(name), field, values)
     return batch
 
 
