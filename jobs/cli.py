@@ -41,6 +41,17 @@ def parser(description: str, *, output_required: bool = True) -> argparse.Argume
     return parser
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Type of an option that is a whole number, and no smaller."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return int(text)
+
+    return number
+
+
 def run_job(action: Callable[[], Answer]) -> int:
     """Do it and print its answer, or in one line why there is none; the exit code.
 

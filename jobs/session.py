@@ -16,7 +16,7 @@ from jobs.night.progress import note
 from jobs.spark.chatter import to_file
 from jobs.spark.errors import faults_told, unhindered
 from jobs.spark.java import use_java
-from jobs.spark.scratch import Scratch
+from jobs.spark.scratch import Scratch, base_of
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.layers import CONF
@@ -69,9 +69,7 @@ def open(config: Config | None = None) -> SparkSession:
         use_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {**_defaults(config), **config.spark.conf}
-    told = settings.get("spark.local.dir") or _submitted("spark.local.dir")
-    bases = os.environ.get("SPARK_LOCAL_DIRS") or told
-    scratch = Scratch(bases.split(",")[0] if bases else None)
+    scratch = Scratch(base_of(settings.get("spark.local.dir") or _submitted("spark.local.dir")))
     is_local = _is_local(settings.get("spark.master") or _submitted("spark.master"))
     with _local_dirs(scratch.folder, settings) if is_local else nullcontext(), faults_told():
         builder = SparkSession.builder

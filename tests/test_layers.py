@@ -35,7 +35,7 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape", "tracks"},
+    {"verdicts", "escape", "tracks", "by_channel"},
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},

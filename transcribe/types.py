@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from transcribe.by_channel import ChannelLanguage, ChannelSummary
 from transcribe.tracks import Span, Tracks
 from transcribe.verdicts import Status, Verdict
 
@@ -36,6 +37,7 @@ class Recording:
     service: str | None = None
     channels: str = "auto"  # auto, mix, each, or comma-separated 0-based indices
     date_given: bool = False  # by the manifest: a transcript under another date is relabelled
+    speakers: str | None = None  # who speaks on which channel, in their order: "agent,customer"
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,8 @@ class Segmentation:
     segments: tuple[Segment, ...]  # in time order within a channel
     n_chunks: int
     left_out: tuple[Dropped, ...] = ()  # channels that were not listened to, as intervals without length
+    channels: tuple[int, ...] = ()  # that were listened to; a mix goes by its first
+    mixed: tuple[int, ...] = ()  # of them, mixes of several
 
 
 LanguageSource = Literal["hint", "vote", "prior", "fallback"]
@@ -272,6 +276,7 @@ class SpokenLanguage:
     source: LanguageSource
     heard: tuple[HeardLanguage, ...] = ()  # likeliest first, whatever decided; empty: nobody listened
     contradicted_s: float = 0.0  # of speech that sounds like another language than it was decoded in
+    of_channel: tuple[ChannelLanguage, ...] = ()  # of each channel with speech
 
 
 @dataclass(frozen=True)
@@ -300,6 +305,7 @@ class Transcript:
     coverage: Coverage = field(default_factory=Coverage)
     heard: tuple[HeardLanguage, ...] = ()  # see SpokenLanguage
     contradicted_s: float = 0.0  # of speech that sounds like another language than it was decoded in
+    channels: tuple[ChannelSummary, ...] = ()  # that were listened to
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,11 @@ def describe(plan: Plan, past_rtfx: float, n_past_runs: int, max_redo_share: flo
         ("source", reasons["source"], "the file has changed"),
         ("settings", reasons["settings"], "settings or hints have changed that can change the text"),
         ("model", reasons["model"], changes or "of the language, region and service"),
-        ("relabelled", len(plan.relabel), "only region, service, date or pin change: not transcribed"),
+        (
+            "relabelled",
+            len(plan.relabel),
+            "only region, service, speakers, date or pin change: not transcribed",
+        ),
         ("done", len(plan.done), "current" + (f"; {len(plan.pinned)} pinned" if plan.pinned else "")),
         ("given up", len(plan.given_up), given_up_in_words(plan) or "failed before, nothing changed since"),
         ("unreadable", len(unreadable), ""),

@@ -9,6 +9,8 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transcribe.errors import ConfigError
@@ -25,8 +27,7 @@ class Scratch:
     """
 
     def __init__(self, base: str | None = None) -> None:
-        place = base or tempfile.gettempdir()
-        root = Path(place, f"transcribe-{os.getuid()}")
+        root = _root(base)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = root.lstat()
@@ -39,15 +40,11 @@ class Scratch:
                 "spark.local.dir", str(root.parent), f"{root.name} in it belongs to somebody else"
             )
         root.chmod(0o700)
-        entrance = os.open(root, os.O_RDONLY)
-        try:
-            fcntl.flock(entrance, fcntl.LOCK_EX)  # of two that start at once, one makes its folder first
-            _remove_leftovers(root)
+        with _entered(root):
+            _remove(root)
             self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))
             self._lock = os.open(self.folder, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-        finally:
-            os.close(entrance)
         logs = root / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         for old in sorted(logs.glob("spark-*.log"))[: 1 - N_LOGS]:
@@ -64,7 +61,38 @@ class Scratch:
             atexit.unregister(self.remove)
 
 
-def _remove_leftovers(root: Path) -> None:
+def base_of(told: str | None) -> str | None:
+    """Where scratch folders lie: as the environment says, else ``spark.local.dir``; the first of several."""
+    bases = os.environ.get("SPARK_LOCAL_DIRS") or told
+    return bases.split(",")[0] if bases else None
+
+
+def remove_leftovers(base: str | None, *, plan_only: bool = False) -> int:
+    """Removes the folders of killed runs below ``base``, or only counts them; how many they are."""
+    root = _root(base)
+    if not root.is_dir() or root.lstat().st_uid != os.getuid():
+        return 0
+    with _entered(root):
+        return _remove(root, plan_only)
+
+
+def _root(base: str | None) -> Path:
+    return Path(base or tempfile.gettempdir(), f"transcribe-{os.getuid()}")
+
+
+@contextmanager
+def _entered(root: Path) -> Iterator[None]:
+    """Of several that come at once, one goes on: a folder is made and locked before another looks at it."""
+    entrance = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(entrance, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(entrance)
+
+
+def _remove(root: Path, plan_only: bool = False) -> int:
+    n_left = 0
     for folder in root.glob("run-*"):
         lock = os.open(folder, os.O_RDONLY)
         try:
@@ -72,6 +100,9 @@ def _remove_leftovers(root: Path) -> None:
         except BlockingIOError:
             continue  # a run that lives
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            n_left += 1
+            if not plan_only:
+                shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(lock)
+    return n_left

@@ -111,6 +111,21 @@ BREAKS: list[tuple[str, str, Break]] = [
         "text is its believable utterances",
         lambda r: r.update(text="hello there who is it la bye"),
     ),
+    (
+        "speech of a channel is not that of all",
+        "channels: speech and speakers are the utterances'",
+        lambda r: _set(r, "channels", 0, "speech_s", to=3.0),
+    ),
+    (
+        "another speaker than the channel's",
+        "channels: speech and speakers are the utterances'",
+        lambda r: _set(r, "utterances", 0, "speaker", to="agent"),
+    ),
+    (
+        "a channel twice",
+        "channels: speech and speakers are the utterances'",
+        lambda r: r["channels"].append({**r["channels"][0], "speech_s": 0.0, "covered_s": 0.0}),
+    ),
     ("unknown verdict", "verdicts are known", lambda r: _set(r, "utterances", 0, "verdict", to="fine")),
     (
         "rejected without a reason",

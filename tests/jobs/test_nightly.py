@@ -97,9 +97,15 @@ def test_the_transcripts_say_what_was_heard(night: Night) -> None:
     call = rows["call"]
     assert call["n_channels"] == 2
     speakers = [utterance["speaker"] for utterance in call["utterances"]]
-    assert set(speakers) == {"channel_0", "channel_1"}
     turns = [speaker for n, speaker in enumerate(speakers) if speakers[n - 1 : n] != [speaker]]
-    assert turns == ["channel_0", "channel_1"] * 2, "the channels take turns as they did on the line"
+    assert turns == ["agent", "customer"] * 2, "the channels take turns as they did on the line"
+    assert [(one["channel"], one["speaker"], one["language"]) for one in call["channels"]] == [
+        (0, "agent", "en"),
+        (1, "customer", "en"),
+    ]
+    assert all(0 < one["covered_s"] <= one["speech_s"] and one["n_words"] for one in call["channels"])
+    (heard,) = silence["channels"]
+    assert (heard["language"], heard["speech_s"], heard["n_words"]) == ("und", 0.0, 0)
 
 
 def test_the_published_tables_hold_their_invariants(night: Night) -> None:

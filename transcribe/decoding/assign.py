@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+from transcribe.by_channel import ChannelLanguage
 from transcribe.config import Config
 from transcribe.decoding import identify
 from transcribe.decoding.hysteresis import follow
@@ -99,7 +100,32 @@ def assign(
         return failure(recording.recording_id, error, "plan")
     spoken_here = {place: _spoken_by(entry, some, spoken.language) for place, some in stretches.items()}
     kept = () if entry.tells_languages else tuple(votes[place] for place in sorted(votes))
+    spoken = replace(spoken, of_channel=_of_channel(chunks, spoken, spoken_here, ballots, config))
     return Assignment(entry, spoken, spoken_here, kept)
+
+
+def _of_channel(
+    chunks: Iterable[SpeechChunk],
+    spoken: SpokenLanguage,
+    stretches: Mapping[Place, Sequence[Stretch]],
+    ballots: Mapping[int, Sequence[Ballot]],
+    config: Config,
+) -> tuple[ChannelLanguage, ...]:
+    """Each channel's language, as sure as the hint is, or the channel's own vote."""
+    seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for chunk in chunks:
+        some = stretches[chunk.channel, chunk.index]
+        n_segments = sum(one.n_segments for one in some)
+        for one in some:
+            share = one.n_segments / n_segments if n_segments else 1.0
+            seconds[chunk.channel][one.language] += chunk.speech_s * share
+    found = []
+    for channel, by_language in sorted(seconds.items()):
+        language = identify.best(by_language)
+        is_hint = spoken.source == "hint" and language == spoken.language
+        voted = identify.vote(ballots.get(channel, ()), config.language)
+        found.append(ChannelLanguage(channel, language, 1.0 if is_hint else voted.get(language, 0.0)))
+    return tuple(found)
 
 
 def _followed(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rapidfuzz.distance import OSA
 
-COLUMNS = ("uri", "recording_id", "region", "language", "service", "date", "channels")
+COLUMNS = ("uri", "recording_id", "region", "language", "service", "date", "channels", "speakers")
 ALIASES = {"audiofilepath": "uri"}
 """Plain name → column: NeMo's manifests call the file ``audio_filepath``."""
 

@@ -69,7 +69,7 @@ def _columns_of(names: tuple[str, ...]) -> dict[str, str]:
 
 def _text(column: str, value: object) -> str | None:
     """The value as text, as it is written; None for no value, as NaN."""
-    if column == "channels" and isinstance(value, (list, tuple)):  # [0, 2]
+    if column in ("channels", "speakers") and isinstance(value, (list, tuple)):  # [0, 2]
         return ",".join(str(item) for item in value)
     if isinstance(value, (dict, list, tuple, set)):
         raise bad_row(f"has a {type(value).__name__} as {column}")

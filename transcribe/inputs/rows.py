@@ -23,7 +23,15 @@ from transcribe.storage.files import lies_in, stat
 from transcribe.storage.s3 import S3Options, Stat
 from transcribe.types import Failure, Recording
 
-MAX_BYTES = {"uri": 4096, "recording_id": 1000, "region": 200, "service": 200, "language": 200, "date": 200}
+MAX_BYTES = {
+    "uri": 4096,
+    "recording_id": 1000,
+    "region": 200,
+    "service": 200,
+    "language": 200,
+    "date": 200,
+    "speakers": 1000,
+}
 """Of a value in UTF-8; of a region, which becomes a folder's name, escaped as it is there."""
 
 _UNHOLDABLE = re.compile("[\0\ud800-\udfff]")
@@ -43,6 +51,7 @@ class Row:
     service: str | None = None
     date: str | None = None
     channels: str | None = None
+    speakers: str | None = None
     error: RecordingError | None = None  # why it can be no recording, if that is known already
 
     @property
@@ -102,6 +111,7 @@ def plan(
             service=row.service,
             channels=_channels(row.channels or "auto"),
             date_given=row.date is not None,
+            speakers=row.speakers,
         )
     except Exception as error:  # whatever a row holds, the others are planned
         return failure(row.id, error, "plan")

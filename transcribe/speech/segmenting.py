@@ -54,6 +54,8 @@ def segment_recording(
         tuple(segment for track in listeners.values() for segment in track.segments),
         sum(track.n_chunks for track in listeners.values()),
         tuple(Dropped(channel, 0.0, 0.0, reason) for channel, reason in plan.left_out),
+        tuple(name for name, _ in plan.voices),
+        tuple(name for name, channels in plan.voices if len(channels) > 1),
     )
 
 

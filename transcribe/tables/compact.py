@@ -18,18 +18,22 @@ TARGET_BYTES = 128 * 1024 * 1024
 """Of Parquet. Files of half of it stay as they are."""
 
 
-def compact(table: KeyedTable) -> None:
-    """Each merged file is a commit of its own that changes no row; other writers' commits go on meanwhile.
+def compact(table: KeyedTable) -> list[int]:
+    """Of how many files each merged one was made: a commit of its own that changes no row.
 
-    What another writer takes away meanwhile is left to the next time. Memory: one merged file's rows.
+    Other writers' commits go on meanwhile; what they take away is left to the next time. Memory: one merged
+    file's rows.
     """
     current = table.find()
     if current is None:
-        return
+        return []
     with publish_errors(table.uri):
         schema = table.stored_schema(current)
-        for files in mergeable(live_files(current)):
-            table.swap(files, [_merged(table, files, schema)])
+        return [
+            len(files)
+            for files in mergeable(live_files(current))
+            if table.swap(files, [_merged(table, files, schema)])
+        ]
 
 
 def mergeable(files: Iterable[LiveFile]) -> Iterator[list[LiveFile]]:

@@ -2,8 +2,8 @@
 
 A transcript is current while its source, its settings hash and the model that its own language, region and
 service lead to are the same; a pinned one while its source is. If only a label has changed (region, service,
-a date that the manifest gives), the row is relabelled, not transcribed. A failure for good is final until its
-source or settings change.
+speakers, a date that the manifest gives), the row is relabelled, not transcribed. A failure for good is final
+until its source or settings change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transcribe.types import Recording
 
 TRANSCRIPT_COLUMNS = (
     *("recording_id", "source_version", "fingerprint", "language", "region", "service", "date"),
-    *("model", "model_revision", "engine", "duration_s", "language_source", "pinned"),
+    *("model", "model_revision", "engine", "duration_s", "language_source", "pinned", "speakers"),
 )
 """Of a transcript, what a plan takes."""
 
@@ -195,7 +195,7 @@ def _short(version: str) -> str:
 
 def labels(recording: Recording) -> dict[str, str | None]:
     """The columns that are the manifest's word alone; a date that it does not give is no label."""
-    given = {"region": recording.region, "service": recording.service}
+    given = {"region": recording.region, "service": recording.service, "speakers": recording.speakers}
     return {**given, "date": recording.date} if recording.date_given else given
 
 

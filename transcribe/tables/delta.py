@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -162,12 +163,23 @@ class KeyedTable:
 
         return self._retried(attempt)
 
-    def vacuum(self, retention_h: int) -> None:
-        """Deletes files that no version of the last ``retention_h`` hours needs, uncommitted ones, too."""
+    def vacuum(self, retention_h: int, *, plan_only: bool = False) -> dict[str, int]:
+        """Deletes files that no version of the last ``retention_h`` hours needs, uncommitted ones, too.
+
+        Their paths with their bytes; ``plan_only`` deletes none.
+        """
         table = self.find()
-        if table:
-            with publish_errors(self.uri):
+        if table is None:
+            return {}
+        with publish_errors(self.uri):
+            filesystem, root = table_filesystem(self.uri, self.s3)
+            found = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
+            sizes = {file.path.removeprefix(f"{root}/"): file.size for file in found if file.is_file}
+            named = table.vacuum(retention_h, dry_run=True, enforce_retention_duration=False, full=True)
+            if not plan_only:
                 table.vacuum(retention_h, dry_run=False, enforce_retention_duration=False, full=True)
+            # it names what it has deleted before, too
+            return {path: sizes[path] for path in {*named, *map(unquote, named)} & sizes.keys()}
 
     def file_batches(
         self, path: str, schema: pa.Schema, batch_rows: int = REWRITE_ROWS

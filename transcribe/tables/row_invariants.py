@@ -15,7 +15,7 @@ COVERAGE_TOLERANCE_S = 0.05
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 SINCE_VERSION = {
     2: ("language_source", "published_at"),
-    3: ("language_alternatives", "contradicted_s", "hints", "word_tracks"),
+    3: ("language_alternatives", "contradicted_s", "hints", "word_tracks", "channels"),
 }
 """Columns that rows of an earlier version lack."""
 
@@ -71,6 +71,23 @@ def coverage_adds_up(row: Row) -> Iterator[str]:
         )
 
 
+def channels_add_up(row: Row) -> Iterator[str]:
+    """Rows from before version 3 have no ``channels``."""
+    channels = row.get("channels")
+    if channels is None:
+        return
+    speakers = {one["channel"]: one["speaker"] for one in channels}
+    if len(speakers) < len(channels):
+        yield f"channels {[one['channel'] for one in channels]}: one of them twice"
+    for key in ("speech_s", "covered_s"):
+        total, parts = row["coverage"][key], sum(one[key] for one in channels)
+        if abs(total - parts) > COVERAGE_TOLERANCE_S:
+            yield f"{key} is {total} in coverage, {parts:.3f} in channels"
+    for utterance in row["utterances"]:
+        if utterance["speaker"] != speakers.get(utterance["channel"]):
+            yield f"utterance {_span(utterance)} of {utterance['speaker']} on channel {utterance['channel']}"
+
+
 def coverage_plausible(row: Row) -> Iterator[str]:
     coverage = row["coverage"]
     available_s = row["n_channels"] * row["duration_s"] + COVERAGE_TOLERANCE_S
@@ -115,6 +132,7 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
     "utterances in time order": utterances_in_order,
     "channels exist": channels_exist,
     "coverage: speech = covered + dropped": coverage_adds_up,
+    "channels: speech and speakers are the utterances'": channels_add_up,
     "coverage: plausible amounts": coverage_plausible,
     "coverage: dropped with a reason": dropped_explained,
     "text is its believable utterances": text_is_utterances,
@@ -123,8 +141,11 @@ CHECKS: dict[str, Callable[[Row], Iterator[str]]] = {
 }
 
 
-OPTIONAL = ("row.service", "row.pinned", "row.hints.language", "no_speech_prob", "language_heard")
-"""Paths and names: not every recording has the first three, not every model tells the others."""
+OPTIONAL = (
+    *("row.service", "row.pinned", "row.hints.language", "row.speakers"),
+    *("no_speech_prob", "language_heard"),
+)
+"""Paths and names: not every recording has the first four, not every model tells the others."""
 
 
 def nulls(value: object, where: str = "row") -> Iterator[str]:

@@ -54,6 +54,8 @@ def to_row(transcript: Transcript, provenance: Provenance) -> dict[str, Any]:
         "language_heard": transcript.heard[0].language if transcript.heard else None,
         "language_alternatives": [asdict(one) for one in transcript.heard],
         "contradicted_s": transcript.contradicted_s,
+        "channels": [asdict(one) for one in transcript.channels],
+        "speakers": recording.speakers,
     }
 
 
@@ -74,12 +76,14 @@ def from_row(row: Mapping[str, Any]) -> Transcript:
         hints["language"],
         row["service"],
         hints["channels"] or "auto",
+        speakers=row.get("speakers"),
     )
     columns = ("duration_s", "n_channels", "language", "language_prob", "text", "coverage")
     values = {name: row[name] for name in columns}
     values["utterances"] = _with_tracks(row)
     values["heard"] = row.get("language_alternatives") or []
     values["contradicted_s"] = row.get("contradicted_s") or 0.0
+    values["channels"] = row.get("channels") or []
     return parse(Transcript, dump({"recording": recording, "language_source": source, **values}))
 
 

@@ -31,7 +31,7 @@ UTTERANCE = pa.struct(
         column("start_s", NUMBER, "recording clock"),
         column("end_s", NUMBER, "recording clock"),
         column("channel", INTEGER, "0-based; 0 for a mix"),
-        column("speaker", TEXT, "channel_0, channel_1, …"),
+        column("speaker", TEXT, "of its channel, as speakers names it; else channel_0, channel_1, …"),
         column("language", TEXT, "that it was decoded in: of its channel"),
         column("text", TEXT, "sentence-like"),
         column("avg_logprob", NUMBER, "mean log probability of its chunk's tokens"),
@@ -77,6 +77,18 @@ HEARD = pa.struct(
     [
         column("language", TEXT, "as in language"),
         column("probability", NUMBER, "mean over its speech"),
+    ]
+)
+CHANNEL = pa.struct(
+    [
+        column("channel", INTEGER, "0-based; of a mix the first"),
+        column("speaker", TEXT, "as in utterances"),
+        column("language", TEXT, "in which most of its speech was decoded; und without speech"),
+        column("language_prob", NUMBER, "1 for a hint, else of the channel's own vote"),
+        column("speech_s", NUMBER, "found by VAD"),
+        column("covered_s", NUMBER, "near a published word: talk time"),
+        column("n_words", INTEGER, "published"),
+        column("is_mix", pa.bool_(), "several channels of one scene, mixed: speakers names none"),
     ]
 )
 
@@ -137,6 +149,8 @@ TRANSCRIPTS = pa.schema(
             pa.list_(WORD_TRACKS),
             "of words that a second aligner timed, in order: alignment.second",
         ),
+        column("channels", pa.list_(CHANNEL), "those listened to; null in rows from before version 3"),
+        column("speakers", TEXT, "who speaks on which channel, as planned, or null"),
     ]
 )
 TRANSCRIPT_PARTITIONS = ("language", "region")
@@ -178,7 +192,7 @@ RUNS = pa.schema(
         column("n_published", INTEGER, "recordings with a new transcript"),
         column("n_failed", INTEGER, "recordings that failed in this run"),
         column("n_skipped", INTEGER, "done before, relabelled, or failed before for good"),
-        column("n_relabelled", INTEGER, "of n_skipped: new region, service or date, the same text"),
+        column("n_relabelled", INTEGER, "of n_skipped: new region, service, speakers or date, the same text"),
         column("n_left", INTEGER, "not come to, because the run broke off"),
         column("n_waves", INTEGER, "units of work"),
         column("audio_s", NUMBER, "of the published recordings"),

@@ -6,7 +6,7 @@ How a change stays atomic is told in ``delta.py``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,9 +18,8 @@ from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.changes import Changes, changes_since
-from transcribe.tables.compact import compact
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
-from transcribe.tables.delta import KeyedTable
+from transcribe.tables.delta import REWRITE_ROWS, KeyedTable
 from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
 from transcribe.tables.schemas import (
     FAILURES,
@@ -30,6 +29,8 @@ from transcribe.tables.schemas import (
     TRANSCRIPT_PARTITIONS,
     TRANSCRIPTS,
 )
+from transcribe.tables.upkeep import Maintained, dead_failures, maintain
+from transcribe.transcript.speakers import renamed
 
 N_PAST_RUNS = 5
 """So many tell how fast the next one will be."""
@@ -58,10 +59,11 @@ class Tables:
         self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
         one = "One row per recording that was removed and is not taken again"
         self.removals = KeyedTable(f"{root}/removals", REMOVALS, [], one, s3)
+        self.all = (self.transcripts, self.failures, self.runs)
 
     def create(self) -> None:
         """Makes the tables that are not there yet, so that readers find all three."""
-        for table in (self.transcripts, self.failures, self.runs):
+        for table in self.all:
             table.open()
 
     def current_transcripts(self, ids: Collection[str] | None = None) -> pa.Table:
@@ -114,7 +116,7 @@ class Tables:
         def new_files(table: DeltaTable) -> list[WrittenFile]:
             schema = pa.schema(table.schema().to_arrow())
             found = transcripts.full_rows(table, labels)
-            relabelled = (_relabelled(batch, labels) for batch in found)
+            relabelled = (part for batch in found for part in _relabelled(batch, labels))
             rows = publication.stamped(relabelled, publication.following(table))
             written = write_partitioned(
                 rows, transcripts.uri, schema, transcripts.partition_by, transcripts.s3
@@ -201,15 +203,22 @@ class Tables:
         full = {**row, "schema_version": SCHEMA_VERSION}
         return self.runs.change(lambda _: self.runs.write([full]), (), mark=f"run/{row['run_id']}")
 
-    def maintain(self, retention_h: int) -> None:
+    def maintain(self, retention_h: int, *, plan_only: bool = False) -> list[Maintained]:
         """Merges small files and deletes those that no version of the last ``retention_h`` hours needs.
 
         Keep more hours than the longest wave and the longest query take: a wave's files are deleted, too,
-        if they wait for their commit longer than that.
+        if they wait for their commit longer than that. ``plan_only`` says what would be done.
         """
-        for table in (self.transcripts, self.failures, self.runs, self.removals):
-            compact(table)
-            table.vacuum(retention_h)
+        kept = [*self.all, *([self.removals] if self.removals.find() is not None else [])]
+        return [maintain(table, retention_h, plan_only=plan_only) for table in kept]
+
+    def dead_failures(self, retention_h: int) -> list[str]:
+        """Ids of failures that no run has seen for so many hours and whose source is gone."""
+        return dead_failures(self.failures, retention_h)
+
+    def end_failures(self, ids: Collection[str]) -> bool:
+        """Takes the recordings' rows out of ``failures`` in one commit; False if there are none."""
+        return self.failures.change(None, ids)
 
     def _stamped(self, files: Collection[WrittenFile], table: DeltaTable) -> Collection[WrittenFile]:
         moment = publication.moment_of(files)
@@ -229,11 +238,29 @@ def digest(recording_id: str) -> str:
     return hashlib.sha256(recording_id.encode()).hexdigest()
 
 
-def _relabelled(batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]) -> pa.RecordBatch:
+def _relabelled(
+    batch: pa.RecordBatch, labels: Mapping[str, Mapping[str, str | None]]
+) -> Iterator[pa.RecordBatch]:
     ids = batch["recording_id"].to_pylist()
+    former = batch["speakers"].to_pylist()
     for name in {name for given in labels.values() for name in given}:
         values = [labels[id_].get(name, old) for id_, old in zip(ids, batch[name].to_pylist(), strict=True)]
         batch = batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    if batch["speakers"].to_pylist() == former:
+        yield batch
+        return
+    for start in range(0, batch.num_rows, REWRITE_ROWS):
+        yield _renamed(batch.slice(start, REWRITE_ROWS))
+
+
+def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with each speaker's name where ``speakers`` has it."""
+    columns = ["speakers", "n_channels", "utterances", "channels"]
+    rows = [renamed(row, row["speakers"]) for row in batch.select(columns).to_pylist()]
+    for name in ("utterances", "channels"):
+        field = batch.schema.field(name)
+        values = pa.array([row[name] for row in rows], field.type)
+        batch = batch.set_column(batch.schema.get_field_index(name), field, values)
     return batch
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from transcribe.transcript.coverage import measure
 from transcribe.transcript.crosstalk import without_crosstalk
+from transcribe.transcript.speakers import summaries
 from transcribe.transcript.utterances import utterances_of
 from transcribe.types import Decoded, Recording, Segmentation, SpokenLanguage, Transcript
 
@@ -26,6 +27,8 @@ def merge(
     utterances.sort(key=lambda u: (u.start_s, u.channel, u.end_s))
     utterances = without_crosstalk(utterances)
     coverage = measure(heard.segments, ordered, utterances)
+    channels = summaries(heard, spoken, utterances, coverage.dropped, recording.speakers)
+    speakers = {one.channel: one.speaker for one in channels}
     return Transcript(
         recording=recording,
         duration_s=round(heard.duration_s, 3),
@@ -34,8 +37,9 @@ def merge(
         language_prob=round(spoken.prob, 4),
         language_source=spoken.source,
         text=" ".join(u.text for u in utterances if u.published),
-        utterances=tuple(utterances),
+        utterances=tuple(replace(u, speaker=speakers.get(u.channel, u.speaker)) for u in utterances),
         coverage=replace(coverage, dropped=coverage.dropped + heard.left_out),
         heard=spoken.heard,
         contradicted_s=spoken.contradicted_s,
+        channels=channels,
     )

@@ -97,6 +97,22 @@ def test_a_channel_that_is_not_sure_takes_the_recordings_language(registry: Regi
     assert isinstance(found, Assignment) and languages(found) == {0: "fr", 1: "fr"}
 
 
+def test_each_channel_is_as_sure_as_the_hint_or_its_own_vote(registry: Registry) -> None:
+    cast = votes(TWO_SIDES, {(0, 1): scores(en=0.9, de=0.1), (1, 0): scores(es=0.6, en=0.4)})
+    found = assign(recording(), TWO_SIDES, cast, registry, settings())
+    assert isinstance(found, Assignment)
+    told = [(one.channel, one.language, round(one.prob, 3)) for one in found.spoken.of_channel]
+    assert told == [(0, "en", 0.9), (1, "es", 0.6)]
+    unsure = assign(recording(), TWO_SIDES, cast, registry, settings(language__min_prob=0.7))
+    assert isinstance(unsure, Assignment)
+    assert [one.language for one in unsure.spoken.of_channel] == ["en", "en"]
+    assert unsure.spoken.of_channel[1].prob == pytest.approx(0.4), "of what it is decoded in"
+    hinted = assign(recording("es"), TWO_SIDES, {}, registry, settings())
+    assert isinstance(hinted, Assignment)
+    assert [(one.language, one.prob) for one in hinted.spoken.of_channel] == [("es", 1.0), ("es", 1.0)]
+    assert assign(recording(), [], {}, registry, settings()).spoken.of_channel == ()
+
+
 def test_a_language_that_its_model_lacks_is_a_failure(registry: Registry) -> None:
     ballots = {(0, 1): scores(en=1.0)}
     failed = assign(
@@ -215,6 +231,8 @@ def test_a_recording_that_changes_its_language_is_decoded_in_both(
         (0, 3): (Stretch("fr", 6),),
     }
     assert (found.spoken.language, found.spoken.source) == ("fr", "vote")
+    (channel,) = found.spoken.of_channel
+    assert channel.language == "fr" and 0.3 < channel.prob < 1, "most of it, whatever the hint says"
 
 
 def test_what_a_model_does_not_speak_is_left_to_the_fallback_or_decoded_as_the_rest(

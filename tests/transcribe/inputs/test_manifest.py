@@ -35,6 +35,14 @@ def said(folder: Path, found: Manifest) -> list[tuple[str | None, ...]]:
     ]
 
 
+def test_speakers_are_text_or_a_list(tmp_path: Path) -> None:
+    rows = [{"uri": "a", "speakers": ["agent", "customer"]}, {"uri": "b", "speakers": "agent, customer"}]
+    found = read(tmp_path, "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    assert [row.speakers for row in found.rows] == ["agent,customer", "agent, customer"]
+    with pytest.raises(ManifestError, match="did you mean speakers"):
+        read(tmp_path, "b.csv", "uri,speaker\na,agent\n")
+
+
 def delimited(delimiter: str, names: tuple[str, ...] = NAMES) -> str:
     return "".join(f"{delimiter.join(line)}\n" for line in (names, *ROWS))
 

@@ -69,6 +69,7 @@ def row(of: Recording, language: str, under: Registry, config: Config = SETTINGS
         "language": language,
         "region": of.region,
         "service": of.service,
+        "speakers": of.speakers,
         "date": of.date,
         "duration_s": 60.0,
         "model": entry.name,
@@ -176,7 +177,12 @@ def test_a_raised_content_version_redoes_everything(monkeypatch: pytest.MonkeyPa
     assert decide(recording(), before, registry()) == Decision("transcribe", "settings")
 
 
-LABELS = [{"region": "us"}, {"service": "desk"}, {"date": "2026-02-01", "date_given": True}]
+LABELS = [
+    {"region": "us"},
+    {"service": "desk"},
+    {"speakers": "a,b"},
+    {"date": "2026-02-01", "date_given": True},
+]
 
 
 @pytest.mark.parametrize("changed", LABELS)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from tables_fixtures import transcript
 
+from transcribe.by_channel import ChannelSummary
 from transcribe.tables.rows import Provenance, from_row, to_row
 from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.tracks import Tracks
@@ -24,8 +25,11 @@ def a_transcript(
         0.1, 0.75, 1, "channel_1", "en", "hello Welt。", -0.1, 0.01, 1.5, "repaired:loop", words
     )
     dropped = (Dropped(1, 1.0, 1.5, "no_words"),)
+    heard = (ChannelSummary(1, "agent", "en", 0.75, 1.5, 0.75, 2, is_mix=True),)
     return Transcript(
-        recording=Recording("id", "s3://bucket/key", "3-4", "eu", "2026-01-31", hint, "calls", channels),
+        recording=Recording(
+            "id", "s3://bucket/key", "3-4", "eu", "2026-01-31", hint, "calls", channels, speakers="a,b"
+        ),
         duration_s=2.125,
         n_channels=2,
         language=language,
@@ -34,6 +38,7 @@ def a_transcript(
         text="hello Welt。" if said else "",
         utterances=(utterance, utterance) if said else (),
         coverage=Coverage(1.5, 1.5, 0.75, dropped) if said else Coverage(),
+        channels=heard if said else (),
     )
 
 

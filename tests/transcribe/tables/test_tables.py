@@ -22,6 +22,7 @@ from pyarrow import fs
 from tables_fixtures import (
     LOCAL,
     ODD_REGIONS,
+    channel,
     duckdb_connection,
     failure,
     publish,
@@ -81,6 +82,48 @@ def test_labels_change_in_one_commit_and_nothing_else(tables: Tables) -> None:
     files = [file for file in tables.transcripts.live_files() if "region=west" in file]
     assert len(files) == 1, "the partition moves with the row"
     assert not tables.relabel({"never seen": {"region": "x"}}) and not tables.relabel({})
+
+
+def test_speakers_are_named_wherever_their_channels_are(tables: Tables) -> None:
+    """Also in rows from before there were channels; a name that is taken back leaves the number."""
+    row = transcript("a")
+    second = {**row["utterances"][0], "channel": 1, "speaker": "1"}
+    call = {"n_channels": 2, "utterances": [row["utterances"][0], second]}
+    both = [channel(0, "0", 0.3, 0.2, 1), channel(1, "1", 0.2, 0.2, 1)]
+    mix = [{**both[0], "is_mix": True}]
+    publish(
+        tables,
+        0,
+        [
+            transcript("call", **call, channels=both),
+            transcript("old", **call, channels=None, schema_version=2),
+            transcript("old mono", channels=None, schema_version=2),
+            transcript("perhaps a mix", n_channels=2, channels=None, schema_version=2),
+            transcript("mix", n_channels=2, channels=mix),
+            transcript("other", **call, channels=both),
+        ],
+    )
+    names = ["call", "old", "old mono", "perhaps a mix", "mix"]
+    tables.relabel({id_: {"speakers": "agent,customer"} for id_ in names})
+
+    def speakers() -> dict[str, list[str]]:
+        rows = tables.transcripts.rows(["recording_id", "utterances", "channels"]).to_pylist()
+        for one in rows:
+            said = {u["channel"]: u["speaker"] for u in one["utterances"]}
+            assert one["channels"] is None or said.items() <= {
+                (c["channel"], c["speaker"]) for c in one["channels"]
+            }
+        return {one["recording_id"]: [u["speaker"] for u in one["utterances"]] for one in rows}
+
+    one = ["channel_0"]
+    assert speakers() == {
+        "call": ["agent", "customer"],
+        "old": ["agent", "customer"],
+        **{"old mono": one, "perhaps a mix": one, "mix": one},
+        "other": ["0", "1"],
+    }
+    tables.relabel({"call": {"speakers": None}, "old mono": {"speakers": "agent"}})
+    assert (speakers()["call"], speakers()["old mono"]) == (["channel_0", "channel_1"], ["agent"])
 
 
 def test_a_label_leaves_other_writers_columns_alone(tables: Tables) -> None:

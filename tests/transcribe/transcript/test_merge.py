@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from core_fixtures import chunk_configs, recording, segments
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from transcribe.clock import piece_at
 from transcribe.decoding.guards import compression_ratio
 from transcribe.speech.chunking import ChunkPacker
+from transcribe.tables.row_invariants import channels_add_up
 from transcribe.tracks import Tracks
 from transcribe.transcript.merge import merge
 from transcribe.transcript.utterances import (
@@ -93,6 +94,19 @@ def test_every_word_appears_exactly_once_and_in_order(drawn):
         ]
         got = [w.text for u in utterances if u.channel == channel for w in u.words]
         assert got == given_texts
+
+
+@given(decoded_recordings())
+def test_channels_add_up_to_the_whole_and_name_the_speakers(drawn):
+    heard, decoded = drawn
+    transcript = merge(
+        replace(recording(), speakers="agent"), heard, decoded, SpokenLanguage("en", 1.0, "hint")
+    )
+    row = asdict(transcript)
+    assert not list(channels_add_up(row))
+    assert {u.speaker for u in transcript.utterances} <= {"agent", "channel_1"}
+    published = [w for u in transcript.utterances if u.published for w in u.words]
+    assert sum(one.n_words for one in transcript.channels) == len(published)
 
 
 @given(decoded_recordings())

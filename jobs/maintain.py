@@ -1,0 +1,92 @@
+"""Keeps the published tables small and quick: merges files, deletes what nothing needs, ends dead failures.
+
+    python -m jobs.maintain --output DIR [--retention-h HOURS] [--plan] [--conf YAML] [--set key=value]
+
+Small files become large ones. Files that no version of the last HOURS needs go, and so do those that a dead
+run has written and never committed. A failure ends that no run has seen for HOURS and whose source is gone.
+What killed runs have left on this machine goes. Runs may go on meanwhile. Starts no Spark; ``--plan`` only
+says what would be done. Exit code 2 if there are no tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs import cli
+from jobs.spark import scratch
+from transcribe import config as configuration
+from transcribe.config import Config
+from transcribe.errors import ConfigError
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.tables import Tables
+from transcribe.tables.upkeep import RETENTION_H, Maintained
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What was done, or with ``only_planned`` what would be."""
+
+    tables: list[Maintained]
+    ended: list[str]  # ids of failures whose source is gone
+    n_scratch: int  # folders of killed runs
+    only_planned: bool
+
+    exit_code = 0
+
+    def __str__(self) -> str:
+        would = "would be " if self.only_planned else ""
+        lines = [
+            f"{one.name:<12} {one.n_files} files, {one.n_merged} of them {would}merged into {one.n_made};"
+            f" {one.n_deleted} that nothing needs {would}deleted ({one.deleted_bytes / 1e6:.1f} MB)"
+            for one in self.tables
+        ]
+        gone = f"{len(self.ended)} failures {would}ended: source gone, not seen within the retention"
+        lines.append(f"{'ended':<12} {gone}")
+        lines.append(
+            f"{'scratch':<12} {self.n_scratch} folders of killed runs on this machine {would}removed"
+        )
+        return "\n".join(lines)
+
+
+def run(
+    output: str, *, config: Config | None = None, retention_h: int = RETENTION_H, plan_only: bool = False
+) -> Maintenance:
+    """Maintain the tables under ``output``. Raises ``ConfigError`` where there are none."""
+    config = config or Config()
+    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    tables = Tables(output, s3)
+    if all(table.find() is None for table in tables.all):
+        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
+    ended = tables.dead_failures(retention_h)
+    if not plan_only:
+        tables.end_failures(ended)
+    maintained = tables.maintain(retention_h, plan_only=plan_only)
+    base = scratch.base_of(config.spark.conf.get("spark.local.dir"))
+    return Maintenance(maintained, ended, scratch.remove_leftovers(base, plan_only=plan_only), plan_only)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser(__doc__ or "")
+    parser.add_argument(
+        "--retention-h",
+        type=cli.at_least(0),
+        default=RETENTION_H,
+        metavar="HOURS",
+        help=f"default {RETENTION_H}; more than the longest wave and the longest query take",
+    )
+    parser.add_argument("--plan", action="store_true", help="say what would be done, do nothing")
+    options = parser.parse_args(arguments)
+    return cli.run_job(
+        lambda: run(
+            options.output,
+            config=configuration.load(options.conf, options.set),
+            retention_h=options.retention_h,
+            plan_only=options.plan,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
