@@ -43,6 +43,7 @@ class Place:
         self.rows[2] |= {"language": "zh-Hant", "channels": "mix", "service": "desk"}
         (self.folder / "broken.ogg").write_text("no audio at all, but words enough to look into " * 9)
         self.rows.append({"uri": "broken.ogg", "recording_id": "broken", "date": "2026-11-01"})
+        clip("call_caller_2", self.folder / "undated.ogg")
         self.rows.append({"uri": "undated.ogg", "recording_id": "undated", "date": "tomorrow"})
 
     def night(self, **overrides: Any) -> Report:
@@ -108,7 +109,7 @@ def test_what_is_kept_stays_until_it_is_asked_for_again(place: Place) -> None:
     same = ("hints", "service", "date", "region", "language", "fingerprint", "source_version")
     assert {name: kept[name] for name in same} == {name: before[name] for name in same}
     night = place.night(chunk__max_s=20.0)
-    assert night.plan.pinned == ["hinted"] and set(reasons(night)) == {"old", "new"}
+    assert night.plan.pinned == ["hinted"] and set(reasons(night)) == {"old", "new", "broken"}
     assert night.row()["n_pinned"] == 1
     assert current(place.output, "transcripts")["hinted"] == kept
     assert place.night().plan.done == ["hinted"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_fixtures import failed, transcript
+from evaluation_fixtures import failed, needs_meeteval, transcript
 from nightly_fixtures import clip, settings, write_registry
 from tables_fixtures import LOCAL
 
@@ -145,6 +145,7 @@ def test_an_evaluation_is_rows_figures_and_a_verdict(tmp_path: Path, references:
     assert again.exit_code == 0
 
 
+@needs_meeteval
 def test_the_regression_set_is_always_included(tmp_path: Path, references: Path) -> None:
     one = Reference(
         tmp_path / "call.wav",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluation_fixtures import failed, transcript
+from evaluation_fixtures import failed, needs_meeteval, transcript
 
 from transcribe.errors import ConfigError
 from transcribe.evaluate.normalise import NORMALISERS, normaliser
@@ -78,6 +78,7 @@ def test_an_edit_keeps_its_words_and_digits_count_however_they_are_read() -> Non
     )
 
 
+@needs_meeteval
 def test_channels_are_scored_by_their_own_references() -> None:
     call = Reference(Path("a.wav"), "en", "telephone", channel_texts=("hello there", "who is it"))
     right = score(call, transcript("a.wav", "hello there", "who is it"), NORMALISERS["basic"])
@@ -93,6 +94,7 @@ def test_channels_are_scored_by_their_own_references() -> None:
 TOLD_APART = ("hello there", "who is it", "nobody at all")
 
 
+@needs_meeteval
 @pytest.mark.parametrize(
     ("said", "errors"),
     [
