@@ -22,7 +22,7 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 
 from pyspark.sql import SparkSession
 
-from jobs import cli, session
+from jobs import cli, deliver, session
 from jobs.night import plan
 from jobs.night.describe import redo_in_words
 from jobs.night.fleeting import Fleeting
@@ -40,6 +40,7 @@ from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
 from transcribe import config as configuration
 from transcribe.config import Config
+from transcribe.deliver.delivery import Deliverer
 from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
@@ -93,6 +94,10 @@ def run(
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
     _check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
+    if config.job.deliver:
+        Deliverer(
+            tables, None, deliver.chosen(registry, config)
+        )  # hours later is too late to say what is wrong
     planned = plan.make(asked, tables, rule)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
@@ -146,6 +151,8 @@ def _carry_out(run: Run, planned: Plan, report_json: str | None) -> Outcome:
     outcome = Outcome()
     try:
         _work(run, planned, outcome)
+        if run.config.job.deliver:
+            outcome.deliveries = deliver.deliver(run.tables, deliver.chosen(run.registry, run.config))
     except BaseException as error:  # Ctrl-C, too
         outcome.broke_off = _in_a_line(error)
         with suppress(PublishError, StorageError), unhindered():
