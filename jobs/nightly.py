@@ -21,7 +21,7 @@ if not __package__:  # started as a file: the checkout's packages, not this fold
 
 from pyspark.sql import SparkSession
 
-from jobs import cli, session
+from jobs import cli, deliver, session
 from jobs.night import plan
 from jobs.night.carry_out import carry_out, check_output
 from jobs.night.describe import redo_in_words
@@ -31,6 +31,7 @@ from jobs.night.run import Run, new_id, now
 from jobs.report import Report
 from transcribe import config as configuration
 from transcribe.config import Config
+from transcribe.deliver.delivery import Deliverer
 from transcribe.errors import ConfigError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
@@ -84,6 +85,8 @@ def run(
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
     check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
+    if config.job.deliver:  # hours later is too late to say what is wrong
+        Deliverer(tables, None, deliver.chosen(registry, config))
     planned = plan.make(asked, tables, rule)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
@@ -93,7 +96,8 @@ def run(
     session.check_classic(spark)
     started_at = now()
     this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
-    return carry_out(this, planned, plan_only=plan_only, report_json=report_json)
+    delivers = config.job.deliver
+    return carry_out(this, planned, plan_only=plan_only, report_json=report_json, delivers=delivers)
 
 
 def _places(registry: Registry, config: Config) -> Region:

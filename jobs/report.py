@@ -104,6 +104,9 @@ class Report:
             return f"broke off with {self.n_left} recordings to do: {self.outcome.broke_off}"
         if self.n_left:
             return f"{self.n_planned} planned, but {self.n_published} + {self.n_failed} + {self.n_skipped}"
+        undelivered = self.outcome.deliveries.errors if self.outcome.deliveries else []
+        if undelivered:
+            return f"{len(undelivered)} folders are not delivered: {undelivered[0]}"
         return too_many_failed(self.plan, self.failed_now(), self.run.config.job)
 
     @property
@@ -217,6 +220,8 @@ class Report:
         if len(failures) > N_LISTED:
             more = f"… and {len(failures) - N_LISTED} more, in {self.run.tables.failures.uri}"
             lines.append(self._line("", more))
+        if self.outcome.deliveries:
+            lines += str(self.outcome.deliveries).splitlines()
         return "\n".join(lines)
 
     __repr__ = __str__  # a notebook's last line

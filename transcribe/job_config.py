@@ -30,6 +30,9 @@ class JobConfig(Section):
     allow_empty: bool = Field(
         default=False, description="an input that holds no recordings is a good night, not an error"
     )
+    deliver: bool = Field(
+        default=False, description="deliver to the services what has changed, when the run's waves are done"
+    )
     allowed_roots: tuple[str, ...] = Field(
         default=(),
         description="folders and s3:// prefixes that recordings may lie in, links followed; empty: all",

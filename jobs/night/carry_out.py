@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 
-from jobs import session
+from jobs import deliver, session
 from jobs.night.fleeting import Fleeting
 from jobs.night.headers import read_headers
 from jobs.night.isolate import Isolation, Recordings
@@ -39,8 +39,9 @@ def carry_out(
     plan_only: bool = False,
     report_json: str | None = None,
     max_hours: float | None = None,
+    delivers: bool = False,
 ) -> Report:
-    """Read the headers of what is to be done, and do it unless ``plan_only``.
+    """Read the headers of what is to be done, and do it unless ``plan_only``; then ``delivers`` what is new.
 
     ``max_hours`` of audio at most, the first of the plan; the rest is left for another time.
     """
@@ -50,15 +51,18 @@ def carry_out(
                 read_headers(planned, run)
         if max_hours is not None:
             planned.limit(max_hours)
-        return Report(run, planned, None if plan_only else _carried_out(run, planned, report_json))
+        outcome = None if plan_only else _carried_out(run, planned, report_json, delivers)
+        return Report(run, planned, outcome)
 
 
-def _carried_out(run: Run, planned: Plan, report_json: str | None) -> Outcome:
+def _carried_out(run: Run, planned: Plan, report_json: str | None, delivers: bool) -> Outcome:
     """Do what is planned; the runs table gets its row, and the file its report, however it ends."""
     run.tables.create()
     outcome = Outcome()
     try:
         _work(run, planned, outcome)
+        if delivers:
+            outcome.deliveries = deliver.deliver(run.tables, deliver.chosen(run.registry, run.config))
     except BaseException as error:  # Ctrl-C, too
         outcome.broke_off = _in_a_line(error)
         with suppress(PublishError, StorageError), unhindered():

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobs.deliver import Deliveries
 from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
@@ -25,6 +26,7 @@ class Outcome:
     n_waves: int = 0
     n_relabelled: int = 0
     kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
+    deliveries: Deliveries | None = None  # None: not asked for, or not come to
     ended_at: datetime | None = None
     broke_off: str = ""  # why, if the run did not come to its end
 

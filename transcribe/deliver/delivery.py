@@ -15,7 +15,16 @@ from transcribe.deliver.profile import Profile
 from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.storage.files import absolute
 from transcribe.tables.tables import Tables
-from transcribe.types import Recording
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A recording that somebody was to transcribe."""
+
+    recording_id: str
+    region: str | None
+    service: str | None
+    date: str | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Deliverer:
                     )
 
     def deliver(
-        self, date: str, services: Iterable[str], planned: Iterable[Recording] = ()
+        self, date: str, services: Iterable[str], planned: Iterable[Planned] = ()
     ) -> Iterator[Delivered]:
         """Brings a date's folders up to date. What is ``planned`` and neither published nor failed is late.
 
@@ -87,7 +96,7 @@ class Deliverer:
                 if self.region in (None, region):
                     yield self._deliver_folder(day, self._wanted(day, service, region, missing))
 
-    def _wanted(self, day: Day, service: str, region: str | None, missing: Iterable[Recording]) -> Manifest:
+    def _wanted(self, day: Day, service: str, region: str | None, missing: Iterable[Planned]) -> Manifest:
         heads = [one for one in day.heads if (one.service, one.region) == (service, region)]
         failures = [row for row in day.failures if (row["service"], row["region"]) == (service, region)]
         unseen = [one.recording_id for one in missing if (one.service, one.region) == (service, region)]

@@ -55,14 +55,18 @@ def set_mark(tables: Tables, service: str, mark: Mark) -> None:
     _write(tables, f"{_name(service)}.json", asdict(mark))
 
 
-def due_dates(tables: Tables, service: str, now: Mark) -> set[str]:
-    """Dates of which anything changed since the service's mark; all without one or of another profile."""
+def due_dates(tables: Tables, service: str, now: Mark, redo: bool = False) -> set[str]:
+    """Dates that changed since the service's mark; all, without one, of another profile, or to redo."""
     found = _read(tables, f"{_name(service)}.json")
     try:
         before = Mark(**found) if found else None
     except TypeError:  # of another release
         before = None
-    if before is None or (before.profile, before.manifest_version) != (now.profile, now.manifest_version):
+    if (
+        redo
+        or before is None
+        or (before.profile, before.manifest_version) != (now.profile, now.manifest_version)
+    ):
         return _all_dates(tables, service)
     try:
         dates = set(tables.changes_since(before.version).dates)

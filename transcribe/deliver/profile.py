@@ -5,7 +5,7 @@
       vtt: {max_line_chars: 37, speakers: always}
       jsonl:                                       # a format alone: its defaults
 
-Without ``deliver:`` the consumer reads the tables. A job makes the files.
+Without ``deliver:`` the consumer reads the tables. ``jobs/deliver.py`` makes the files.
 """
 
 from __future__ import annotations

@@ -15,12 +15,11 @@ from tables_fixtures import LOCAL, failure, publish, transcript
 
 from transcribe.deliver import folder as folders
 from transcribe.deliver import ledger
-from transcribe.deliver.delivery import Delivered, Deliverer
+from transcribe.deliver.delivery import Delivered, Deliverer, Planned
 from transcribe.deliver.profile import Profile
 from transcribe.errors import ConfigError
 from transcribe.storage.files import put_bytes
 from transcribe.tables.tables import Tables
-from transcribe.types import Recording
 
 DATE = "2026-01-31"
 
@@ -44,7 +43,7 @@ class Place:
         rows = [transcript(id_, **{"service": "bi", **columns}) for id_ in ids]
         publish(self.tables, self.n_waves, rows)
 
-    def deliver(self, date: str = DATE, planned: list[Recording] = [], **more: Any) -> list[Delivered]:  # noqa: B006
+    def deliver(self, date: str = DATE, planned: list[Planned] = [], **more: Any) -> list[Delivered]:  # noqa: B006
         deliverer = Deliverer(self.tables, self.tables.transcripts.find(), {"bi": self.profile}, **more)
         return list(deliverer.deliver(date, ["bi"], planned))
 
@@ -228,7 +227,7 @@ def test_late_and_failed_are_told_apart(place: Place):
     ]
     place.tables.record_failures(rows, [])
     planned = [
-        Recording(id_, f"/in/{id_}", "1", "north", date, service="bi")
+        Planned(id_, "north", "bi", date)
         for id_, date in [("a", DATE), ("slow", DATE), ("new", DATE), ("tomorrow", "2026-02-01")]
     ]
     (done,) = place.deliver(planned=planned)
