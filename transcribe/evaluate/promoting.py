@@ -10,7 +10,6 @@ from typing import Any
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.evaluate.gate import Gate, gate
-from transcribe.evaluate.results import Results
 from transcribe.models.editing import Edits
 from transcribe.models.reading import all_files
 from transcribe.models.registry import ModelEntry, Registry
@@ -96,6 +95,8 @@ def _judged(config: Config, asked: Promotion) -> tuple[Gate | None, dict[str, An
     """What the gate says, and what was measured, as the entry holds it."""
     if not asked.evaluations:
         return None, {}
+    from transcribe.evaluate.results import Results  # needs deltalake; the other commands do not
+
     s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
     rows, measured = Results(asked.evaluations, s3).run(asked.run)
     candidate = _of_system(rows, asked.system or asked.name)
