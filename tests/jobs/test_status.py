@@ -49,7 +49,7 @@ def test_a_good_night_is_told_with_what_it_cost(tables: Tables) -> None:
     new, old = found.runs
     assert (new.n_planned, new.n_published, new.n_failed, new.n_left) == (3, 2, 1, 0)
     assert (new.task_h, old.task_h) == (3.0, 1.0)
-    assert new.cost == pytest.approx(0.048 + 2 * 1.10) and old.cost == pytest.approx(0.048), "GPU, and cores"
+    assert new.cost == pytest.approx(2 * 1.10) and old.cost == pytest.approx(0.048), "a GPU, with its cores"
     assert found.good_age_h == pytest.approx(6, abs=0.1) and found.exit_code == 0
     text = str(found)
     assert f"{tables.root}: 2 transcripts, 1.5 h; 0 failing\nlast good run: 6.0 h ago" in text
