@@ -165,9 +165,12 @@ def commands() -> Iterator[tuple[str, set[str]]]:
             yield module or file.replace("/", "."), set(re.findall(r"(?<!\S)--[a-z][\w-]*", rest))
 
 
+SHARED_OPTIONS = ("jobs/cli.py", "jobs/selection.py", "transcribe/evaluate/__main__.py")
+
+
 def known_options(module: str) -> set[str]:
     """The options that its source names, and those that it may share with others."""
-    path, shared = ROOT / module.replace(".", "/"), ("jobs/cli.py", "transcribe/evaluate/__main__.py")
+    path, shared = ROOT / module.replace(".", "/"), SHARED_OPTIONS
     sources = [path.with_suffix(".py"), path / "__main__.py", *(ROOT / name for name in shared)]
     texts = [one.read_text(encoding="utf-8") for one in sources if one.exists()]
     return {option for text in texts for option in re.findall(r'"(--[a-z][\w-]*)"', text)}
