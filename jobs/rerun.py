@@ -51,7 +51,7 @@ from transcribe.tables.tables import Tables
 
 COLUMNS = (
     *("recording_id", "uri", "region", "service", "date", "hints", "pinned", "stage", "fingerprint"),
-    *("language", "language_prob", "language_source"),
+    *("language", "language_prob", "language_source", "speakers"),
 )
 """Of a row of either table, what its recording is made of."""
 
@@ -248,6 +248,7 @@ def _row(row: Mapping[str, Any]) -> Row:
         service=row.get("service"),
         date=row.get("date"),
         channels=hints.get("channels"),
+        speakers=row.get("speakers"),
     )
 
 

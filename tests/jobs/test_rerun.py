@@ -41,6 +41,7 @@ class Place:
             clip("call_caller_2", self.folder / f"{id_}.ogg")
             self.rows.append({"uri": f"{id_}.ogg", "recording_id": id_, "date": date})
         self.rows[2] |= {"language": "zh-Hant", "channels": "mix", "service": "desk"}
+        self.rows[0]["speakers"] = "caller"
         (self.folder / "broken.ogg").write_text("no audio at all, but words enough to look into " * 9)
         self.rows.append({"uri": "broken.ogg", "recording_id": "broken", "date": "2026-11-01"})
         clip("call_caller_2", self.folder / "undated.ogg")
@@ -93,6 +94,7 @@ def test_the_selected_rows_are_replaced_and_the_next_night_turns_them_back(place
     assert (row["job"], row["n_published"], row["n_planned"]) == ("rerun", 2, 2)
     assert row["asked"].startswith("transcripts: date 2026-11-02; ") and row["asked"].endswith("--with other")
     assert place.again(Selection(model="other"), with_model="other").plan.to_do == {}
+    assert place.again(Selection(ids=("old",))).plan.done == ["old"], "and it keeps its speakers' names"
     night = place.night()
     assert reasons(night) == {"new": "model", "hinted": "model"} and night.plan.done == ["old"]
     assert place.models() == FAKE
