@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from jobs import cli
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.errors import ConfigError
 from transcribe.escape import printable
 from transcribe.inputs import read
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.invariants import Check, check
-from transcribe.tables.tables import Tables
 
 N_SHOWN = 5
 
@@ -53,15 +51,12 @@ class Findings:
 def run(output: str, *, input: str | None = None, config: Config | None = None) -> Findings:
     """Check the tables under ``output``. Raises ``ConfigError`` where there are none."""
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     planned_ids = None
     if input is not None:
         inputs = read.read(input, config, s3)
         planned_ids = {*inputs.recordings, *inputs.unplannable}
-    checks = check(Tables(output, s3), planned_ids)
-    if not checks:
-        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
-    return Findings(checks)
+    return Findings(check(cli.published(output, config), planned_ids))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,8 +14,11 @@ from typing import Protocol
 
 from jobs import session
 from jobs.spark.errors import SPARK_ERRORS, telling_line
+from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
+from transcribe.storage.s3 import S3Options
+from transcribe.tables.tables import Tables
 
 MAX_CHARACTERS = 2000
 """Of an error's line: a remedy may name much."""
@@ -50,6 +53,14 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def published(output: str, config: Config) -> Tables:
+    """The tables under ``output``. Raises ``ConfigError`` where there are none."""
+    tables = Tables(output, S3Options.of(config.storage))
+    if all(table.find() is None for table in tables.all):
+        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
+    return tables
 
 
 def run_job(action: Callable[[], Answer]) -> int:

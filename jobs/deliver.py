@@ -98,16 +98,13 @@ def run(
     cannot be written is in the answer, and keeps nothing else.
     """
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     dates = [_date(one) for one in _several(date)]
     registry = Registry.of(config)
     scope = Scope(registry, config, output)
     profiles = chosen(registry, config, _several(service))
     planned = [] if input is None else _planned(read.read(input, config, s3, scope=scope))
-    tables = Tables(output, s3)
-    if tables.transcripts.find() is None and tables.failures.find() is None:
-        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
-    return deliver(tables, profiles, dates, region, planned, redo)
+    return deliver(cli.published(output, config), profiles, dates, region, planned, redo)
 
 
 def deliver(

@@ -18,9 +18,6 @@ from jobs import cli
 from jobs.spark import scratch
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.errors import ConfigError
-from transcribe.storage.s3 import S3Options
-from transcribe.tables.tables import Tables
 from transcribe.tables.upkeep import RETENTION_H, Maintained
 
 
@@ -55,10 +52,7 @@ def run(
 ) -> Maintenance:
     """Maintain the tables under ``output``. Raises ``ConfigError`` where there are none."""
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-    tables = Tables(output, s3)
-    if all(table.find() is None for table in tables.all):
-        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
+    tables = cli.published(output, config)
     ended = tables.dead_failures(retention_h)
     if not plan_only:
         tables.end_failures(ended)

@@ -77,7 +77,7 @@ def run(
     config = config.model_copy(update={"job": config.job.model_copy(update=told)})
     registry = Registry.of(config)
     Prices.load(config.job.prices)  # the report's, hours later, is too late to say that they are none
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     input = input or _places(registry, config).input or _lacking("--input")
     output = output or _places(registry, config).output or _lacking("--output")
     note(f"looking for recordings in {input}")

@@ -94,12 +94,9 @@ def run(
     if not reason.strip():
         raise ConfigError("--reason", reason, "say in a few words why, without naming the recording")
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
-    tables = Tables(output, s3)
-    if tables.transcripts.find() is None and tables.failures.find() is None:
-        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
+    tables = cli.published(output, config)
     ids = sorted(set(_ids(spark, which, tables, config)))
-    traces = Traces(tables.root, s3, ids, tables.uris(ids))
+    traces = Traces(tables.root, tables.transcripts.s3, ids, tables.uris(ids))
     if now and not force and (written := traces.uncommitted()):
         remedy = f"{len(written)} new files are not committed, such as {written[0]}: wait for the run that"
         raise ConfigError("--now", True, f"{remedy} wrote them; --force if it was killed")
@@ -116,7 +113,7 @@ def run(
 def take_again(ids: Sequence[str], *, output: str, config: Config | None = None) -> Allowed:
     """The next run that is given them takes these recordings as new ones."""
     config = config or Config()
-    tables = Tables(output, S3Options(config.storage.s3_endpoint_url, config.storage.s3_region))
+    tables = Tables(output, S3Options.of(config.storage))
     return Allowed(tables.take_again(ids))
 
 
@@ -139,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def answer() -> Removed | Allowed:
         config = configuration.load(options.conf, options.set)
-        s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+        s3 = S3Options.of(config.storage)
         which = selection.of_options(options, s3)
         if not options.take_again:
             given = {"output": options.output, "reason": options.reason, "config": config}

@@ -168,7 +168,7 @@ class _Request:
 
     @property
     def s3(self) -> S3Options:
-        return S3Options(self.config.storage.s3_endpoint_url, self.config.storage.s3_region)
+        return S3Options.of(self.config.storage)
 
     def in_words(self) -> str:
         pairs = self.overrides
@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def answer() -> Report | Compared:
         storage = configuration.load(options.conf, options.set).storage
-        which = selection.of_options(options, S3Options(storage.s3_endpoint_url, storage.s3_region))
+        which = selection.of_options(options, S3Options.of(storage))
         given: dict[str, Any] = {
             "output": options.output,
             "conf": options.conf,

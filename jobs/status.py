@@ -19,10 +19,8 @@ from jobs import cli
 from jobs.night.run import now
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.errors import ConfigError
 from transcribe.escape import printable
 from transcribe.evaluate.prices import Prices
-from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.tables import Tables
 
@@ -182,10 +180,8 @@ def run(
     """Look at the tables under ``output``. Raises ``ConfigError`` where there are none."""
     config = config or Config()
     prices = Prices.load(config.job.prices)
-    tables = Tables(output, S3Options(config.storage.s3_endpoint_url, config.storage.s3_region))
+    tables = cli.published(output, config)
     transcripts = tables.transcripts.find()
-    if transcripts is None and tables.runs.find() is None:
-        raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")
     columns = [name for name in tables.runs.schema.names if name != "fingerprint"]
     rows = sorted(tables.runs.rows(columns).to_pylist(), key=lambda row: row["started_at"], reverse=True)
     ended = [row["ended_at"] for row in rows if row["ended_at"]]

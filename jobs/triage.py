@@ -60,7 +60,7 @@ def run(
 ) -> Report:
     """For notebooks: what the command's options mean. Raises ``ConfigError`` for what is not there."""
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     recording = _recording(recording_id, output, s3)
     if add_to and text is None:
         raise ConfigError("--add-to", add_to, "needs what is said: --text or --text-file")

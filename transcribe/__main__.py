@@ -69,7 +69,7 @@ def main() -> int:
         config = configuration.load(options.conf, options.set)
         registry = Registry.of(config)
         options.language = normalize_hint(options.language)
-        s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+        s3 = S3Options.of(config.storage)
         asked = [one for path in options.paths for one in _asked(path, options, config, registry, s3)]
         if options.format in ("srt", "vtt") and len(asked) > 1 and not options.output:
             parser().error(

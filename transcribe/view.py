@@ -29,7 +29,7 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
     Without the recording's file there is no player. Raises ConfigError if no such transcript is published.
     """
     config = config or Config()
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     versions = [_published(recording_id, table, None, s3)]
     if compare is not None:
         number = int(compare) if compare.isdigit() else None
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = configuration.load(options.conf)
         page = show(options.recording_id, options.table, options.compare, config)
-        s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+        s3 = S3Options.of(config.storage)
         put_bytes(options.output, page.html.encode(errors="replace"), s3)
     except TranscribeError as error:
         print(printable(f"{type(error).__name__}: {error}", 2000), file=sys.stderr)

@@ -47,7 +47,7 @@ def text(
         known = ", ".join(CueRules.model_fields)
         raise ConfigError(key, first["input"], f"{first['msg']}; rules are {known}") from None
     storage = (config or Config()).storage
-    row = Tables(table, S3Options(storage.s3_endpoint_url, storage.s3_region)).row_of(recording_id)
+    row = Tables(table, S3Options.of(storage)).row_of(recording_id)
     return render(from_row(row), format, chosen)
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = configuration.load(options.conf)
         found = text(options.recording_id, options.table, options.format, options.rule, config)
         if options.output:
-            s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+            s3 = S3Options.of(config.storage)
             put_bytes(options.output, f"{found}\n".encode(errors="backslashreplace"), s3)
     except TranscribeError as error:
         print(printable(f"{type(error).__name__}: {error}", 2000), file=sys.stderr)

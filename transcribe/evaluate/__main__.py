@@ -53,7 +53,7 @@ def asked_of(options: argparse.Namespace) -> Asked:
 
 
 def by_library(manifest: str, config: Config, _: str) -> tuple[Answers, Measured]:
-    return run_library(manifest, config, S3Options(config.storage.s3_endpoint_url, config.storage.s3_region))
+    return run_library(manifest, config, S3Options.of(config.storage))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -75,7 +75,7 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     if len({system.name for system in asked.systems}) < len(asked.systems):
         raise ConfigError("--system", [s.name for s in asked.systems], "name each system once")
     first = next(iter(configs.values()))
-    s3 = S3Options(first.storage.s3_endpoint_url, first.storage.s3_region)
+    s3 = S3Options.of(first.storage)
     prices = Prices.load(first.job.prices)
     results = Results(asked.output, s3)
     baseline = results.run(asked.baseline)[0] if asked.baseline else []

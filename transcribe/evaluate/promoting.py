@@ -97,7 +97,7 @@ def _judged(config: Config, asked: Promotion) -> tuple[Gate | None, dict[str, An
         return None, {}
     from transcribe.evaluate.results import Results  # needs deltalake; the other commands do not
 
-    s3 = S3Options(config.storage.s3_endpoint_url, config.storage.s3_region)
+    s3 = S3Options.of(config.storage)
     rows, measured = Results(asked.evaluations, s3).run(asked.run)
     candidate = _of_system(rows, asked.system or asked.name)
     baseline = _of_system(rows, asked.baseline or asked.instead_of)

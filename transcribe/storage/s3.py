@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transcribe.errors import ConfigError, StorageError
+from transcribe.job_config import StorageConfig
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -54,6 +55,11 @@ class S3Options:
 
     endpoint_url: str | None = None
     region: str | None = None
+
+    @classmethod
+    def of(cls, config: StorageConfig) -> S3Options:
+        """What the settings say."""
+        return cls(config.s3_endpoint_url, config.s3_region)
 
     def __post_init__(self) -> None:
         url = self.endpoint_url
