@@ -17,7 +17,11 @@ class JobConfig(Section):
     )
     date: str | None = Field(default=None, description="YYYY-MM-DD; default: the file's own date")
     wave_audio_h: float = Field(default=20.0, gt=0, description="audio hours published as one unit")
-    task_audio_s: float = Field(default=600.0, gt=0, description="chunk seconds in one inference task")
+    task_audio_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="chunk seconds in one inference task, fewer of a model that is measured to cost more",
+    )
     max_failed_share: float = Field(
         default=0.05,
         ge=0,

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
+from transcribe.models.registry import ModelEntry
+
 SMALLEST_S = 60.0
-"""Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it."""
+"""Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it.
+Of audio, for the cheapest model; see ``relative_costs``."""
 
 _MASK = 0xFFFFFFFF
 
 
+def relative_costs(entries: Mapping[str, ModelEntry]) -> dict[str, float]:
+    """What a second costs each model beside the cheapest, as measured; 1 for all unless all are measured."""
+    costs = {name: entry.cost for name, entry in entries.items()}
+    measured = [cost for cost in costs.values() if cost is not None]
+    if len(measured) < len(costs):
+        return dict.fromkeys(costs, 1.0)
+    return {name: cost / min(measured) for name, cost in costs.items() if cost is not None}
+
+
 def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> list[int]:
-    """The task of each (model, audio seconds) item: bins from 0 in the order to run them, none of two models.
+    """The task of each (model, seconds of expected work) item: bins from 0 in the order to run them, none of
+    two models.
 
     A model's items go into bins longest first, since an engine's batches are of one length. A bin takes half
     of a slot's share of what is left, between ``SMALLEST_S`` and ``bin_s``: whatever its items turn out to

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.night.balance import balance, partition_keys
+from jobs.night.balance import balance, partition_keys, relative_costs
 from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
@@ -64,11 +64,12 @@ def decoded(
     entries: Mapping[str, ModelEntry],
 ) -> DataFrame:
     """Chunks of all recordings together, each with its model (of ``entries``) and languages: balanced over
-    tasks by audio seconds, one model a task."""
+    tasks by audio seconds and what they cost the model, one model a task."""
     if not work:
         return small_frame(run.spark, [], DECODED)
+    costs = relative_costs(entries)
     bins = balance(
-        [(model, chunk.duration_s) for chunk, model, _ in work],
+        [(model, chunk.duration_s * costs[model]) for chunk, model, _ in work],
         run.config.job.task_audio_s,
         run.placement.n_slots,
     )

@@ -27,6 +27,8 @@ def problems(registry: Registry) -> Iterator[str]:
         for mine, theirs in product(one.places, other.places):
             if lies_in(mine, theirs) or lies_in(theirs, mine):
                 yield f"regions {a} ({one.at}) and {b} ({other.at}) share a place: {mine}, {theirs}"
+    for name in registry.services:
+        yield from _of_deliveries(registry, name)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -72,6 +74,19 @@ def _of_region(registry: Registry, name: str) -> Iterator[str]:
             if line not in told:
                 told.add(line)
                 yield line
+
+
+def _of_deliveries(registry: Registry, name: str) -> Iterator[str]:
+    """What is delivered of a region lies in no place of another."""
+    service = registry.services[name]
+    for region, (owner, other) in product(registry.regions, registry.regions.items()):
+        if service.deliver is None or region == owner:
+            continue
+        folder = service.deliver.folder(name, region, "2000-01-01")
+        for place in other.places:
+            if lies_in(folder, place):
+                told = f"service {name} ({service.at}) delivers {region} to {folder}"
+                yield f"{told}, which belongs to region {owner} ({other.at})"
 
 
 def _of_choice(registry: Registry, asked: Asked, gaps: bool) -> Iterator[str]:

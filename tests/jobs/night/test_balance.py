@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.night.balance import balance, partition_keys
+from jobs.night.balance import balance, partition_keys, relative_costs
+from transcribe.config import Config
+from transcribe.models.history import Measurement
+from transcribe.models.registry import ModelEntry, Registry
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -66,6 +69,22 @@ def test_large_tasks_of_every_model_run_before_the_small_ones() -> None:
     bins = balance(items, 600.0, 2)
     n_items = [bins.count(bin_) for bin_ in sorted(set(bins))]
     assert n_items[0] == 15 and n_items[-1] <= 3 and {bins[0], bins[60]} == {0, 1}
+
+
+def test_a_second_of_a_dear_model_counts_for_more_once_all_are_measured() -> None:
+    entries = {name: entry_of(cost) for name, cost in (("small", 0.05), ("large", 0.2))}
+    assert relative_costs(entries) == {"small": 1.0, "large": pytest.approx(4.0)}
+    assert relative_costs({**entries, "new": entry_of(None)}) == dict.fromkeys(("small", "large", "new"), 1.0)
+    costs = relative_costs(entries)
+    bins = balance([(name, 20.0 * costs[name]) for name in ("small", "large") for _ in range(60)], 600.0, 2)
+    assert (bins.count(bins[0]), bins.count(bins[60])) == (15, 8), "so its tasks hold less audio"
+
+
+def entry_of(cost: float | None) -> ModelEntry:
+    measured = [{"date": "2026-11-02", "data": "calls", "cost": cost}] if cost else []
+    return (
+        Registry.of(Config()).get("base").model_copy(update={"metrics": [Measurement(**m) for m in measured]})
+    )
 
 
 def test_a_long_recording_is_spread_like_many_short_ones() -> None:

@@ -217,6 +217,12 @@ BROKEN = {
         lambda f: f.regions["north"].update(prior={"fr": 2}),
         "prior of fr, which is not in languages (regions.yaml:2)",
     ),
+    "a delivery into another region": (
+        lambda f: f.services["captions"].update(
+            deliver={"destination": "/in/north/{region}/{date}", "srt": None}
+        ),
+        "delivers south to /in/north/south/2000-01-01, which belongs to region north (regions.yaml:2)",
+    ),
     "a place of two regions": (
         lambda f: f.regions["south"].update(output="/in/north/tables"),
         "regions north (regions.yaml:2) and south (regions.yaml:8) share a place: /in/north",
