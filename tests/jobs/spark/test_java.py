@@ -16,7 +16,8 @@ from transcribe.errors import ConfigError
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment of its own without any Java."""
-    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("JAVA_HOME", "")  # else what is set below would outlive the test
+    monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin")
     monkeypatch.setattr(sys, "prefix", f"{tmp_path}/venv")
     return tmp_path
