@@ -20,7 +20,7 @@ from transcribe.config import Config
 from transcribe.engines import seq2seq_checkpoint
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.batching import batches, run_batches
-from transcribe.engines.cpu import has_bfloat16, keep_freed_memory
+from transcribe.engines.cpu import has_amx_bfloat16, has_vnni, keep_freed_memory
 from transcribe.engines.seq2seq_transformers import TransformersModel
 from transcribe.engines.seq2seq_whisper import WhisperModel
 from transcribe.errors import ConfigError, ModelError
@@ -30,7 +30,7 @@ from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScor
 
 log = logging.getLogger(__name__)
 
-FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+FORMATS = {"int8": torch.int8, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Model(Protocol):
@@ -67,18 +67,24 @@ class Seq2SeqEngine:
         """Raises ``ModelError`` when the weights cannot be loaded on the device."""
         started = time.perf_counter()
         on_cpu = device.kind == "cpu"
+        self.device = str(device)
         if on_cpu:
             keep_freed_memory()
-        dtype = number_format(config.decode.compute_type, device.kind)
-        log.info("%s on %s in %s", model_dir.name, device, str(dtype).removeprefix("torch."))
         try:
-            self._model = _model(model_dir, config, device, dtype, traits)
+            is_whisper = not is_moonshine(model_dir) and seq2seq_checkpoint.is_whisper(model_dir)
+            dtype = number_format(config.decode.compute_type, device.kind, is_whisper)
+            log.info("%s on %s in %s", model_dir.name, device, str(dtype).removeprefix("torch."))
+            where = torch.device("cpu" if on_cpu else self.device)
+            self._model: Model = (
+                WhisperModel(model_dir, config.engines.seq2seq, where, dtype, traits)
+                if is_whisper
+                else TransformersModel(model_dir, where, dtype, traits)
+            )
         except (RuntimeError, ValueError, KeyError, OSError, ImportError) as error:
             raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
         self._batch_s = config.decode.batch_s
         self._n_workers = device.threads if on_cpu else 1
         self._pool = ThreadPoolExecutor(self._n_workers, initializer=torch.set_num_threads, initargs=(1,))
-        self.device = str(device)
         self.stats = EngineStats(load_s=time.perf_counter() - started)
 
     def close(self) -> None:
@@ -116,19 +122,19 @@ class Seq2SeqEngine:
         return run_batches(plan, chunks, inferred, self._pool, self.stats)
 
 
-def number_format(compute_type: str, kind: str) -> torch.dtype:
-    """Of the weights in use: float16 on CUDA, bfloat16 where the processor has instructions for it."""
+def number_format(compute_type: str, kind: str, is_whisper: bool) -> torch.dtype:
+    """Of the weights in use. ``auto``: float16 on CUDA; on a CPU bfloat16 where it has AMX, 8-bit integers
+    where it has VNNI (Whisper alone), else float32. Raises ``ConfigError`` for what does not go there."""
+    has_int8 = kind == "cpu" and is_whisper and has_vnni()
     if compute_type == "auto":
-        compute_type = "float16" if kind == "cuda" else "bfloat16" if has_bfloat16() else "float32"
+        if kind == "cuda":
+            return torch.float16
+        return torch.bfloat16 if has_amx_bfloat16() else torch.int8 if has_int8 else torch.float32
     if compute_type not in FORMATS:
         raise ConfigError(
             "decode.compute_type", compute_type, f"the engine seq2seq knows auto, {', '.join(FORMATS)}"
         )
+    if compute_type == "int8" and not has_int8:
+        remedy = "in the engine seq2seq it is for Whisper on processors with VNNI; take auto"
+        raise ConfigError("decode.compute_type", compute_type, remedy)
     return FORMATS[compute_type]
-
-
-def _model(model_dir: Path, config: Config, device: Device, dtype: torch.dtype, traits: Traits) -> Model:
-    where = torch.device("cpu" if device.kind == "cpu" else str(device))
-    if not is_moonshine(model_dir) and seq2seq_checkpoint.is_whisper(model_dir):
-        return WhisperModel(model_dir, config.engines.seq2seq, where, dtype, traits)
-    return TransformersModel(model_dir, where, dtype, traits)

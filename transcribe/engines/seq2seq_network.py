@@ -14,43 +14,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MIN_ROWS = 8
-"""A matrix product of fewer rows is filled up: with few rows another kernel is taken, whose last digits are
-others, and they would depend on how many chunks are decoded together."""
+from transcribe.engines.seq2seq_linear import FloatLinear, Int8Linear, Linear
+
+ROWS_AT_ONCE = 128
+"""Of an encoder's wide layers: what lies between their two products stays in the processor's cache."""
 
 
 class Affine(NamedTuple):
-    """A matrix product or a layer norm."""
+    """A convolution or a layer norm."""
 
     weight: Tensor
-    bias: Tensor | None
+    bias: Tensor
+
+
+class Mlp(NamedTuple):
+    norm: Affine
+    up: Linear
+    down: Linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Shape (..., rows, width), the same."""
+        n_rows = ROWS_AT_ONCE if x.device.type == "cpu" else x.shape[-2]
+        parts = [self.down(F.gelu(self.up(_norm(some, self.norm)))) for some in x.split(n_rows, -2)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -2)
 
 
 class EncoderLayer(NamedTuple):
     norm: Affine
-    qkv: Affine
-    out: Affine
-    mlp_norm: Affine
-    up: Affine
-    down: Affine
+    qkv: Linear
+    out: Linear
+    mlp: Mlp
 
 
 class DecoderLayer(NamedTuple):
     norm: Affine
-    qkv: Affine
-    out: Affine
+    qkv: Linear
+    out: Linear
     cross_norm: Affine
-    cross_query: Affine
-    cross_key_value: Affine
-    cross_out: Affine
-    mlp_norm: Affine
-    up: Affine
-    down: Affine
+    cross_query: Linear
+    cross_key_value: Linear
+    cross_out: Linear
+    mlp: Mlp
 
 
 @dataclass
 class Memory:
-    """Keys and values of encoded chunks, one a decoder layer, shape (chunks, heads, frames, width)."""
+    """Keys and values of encoded chunks, one a decoder layer: shape (chunks, heads, width, frames), as the
+    product with a few queries reads them fastest, and (chunks, heads, frames, width)."""
 
     keys: list[Tensor]
     values: list[Tensor]
@@ -92,9 +102,10 @@ class Whisper:
         n_decoder_heads: int,
         device: torch.device,
         dtype: torch.dtype,
+        linear: type[FloatLinear] | type[Int8Linear] = FloatLinear,
     ) -> None:
         self._weights = {name: tensor.to(device, dtype) for name, tensor in weights.items()}
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self._linear_of = device, dtype, linear
         self._n_encoder_heads, self.n_heads = n_encoder_heads, n_decoder_heads
         self._conv1, self._conv2 = self._affine("encoder.conv1"), self._affine("encoder.conv2")
         self._encoder = [self._encoder_layer(f"encoder.layers.{n}") for n in range(self._depth("encoder"))]
@@ -104,6 +115,7 @@ class Whisper:
         self._decoder_norm = self._affine("decoder.layer_norm")
         self._positions = self._weights["decoder.embed_positions.weight"]
         self._embedding = self._weights["decoder.embed_tokens.weight"]
+        self._project = linear(self._embedding, None)
         del self._weights  # fused copies have taken their place
 
     @property
@@ -128,12 +140,15 @@ class Whisper:
         x = F.gelu(F.conv1d(x, *self._conv2, stride=2, padding=1)).transpose(1, 2)
         x = x + self._positions_heard[: x.shape[1]]
         for layer in self._encoder:
-            query, key, value = _heads(F.linear(_norm(x, layer.norm), *layer.qkv), 3, self._n_encoder_heads)
-            x = x + F.linear(_side_by_side(F.scaled_dot_product_attention(query, key, value)), *layer.out)
-            x = x + F.linear(F.gelu(F.linear(_norm(x, layer.mlp_norm), *layer.up)), *layer.down)
+            query, key, value = _heads(layer.qkv(_norm(x, layer.norm)), 3, self._n_encoder_heads)
+            x = x + layer.out(_side_by_side(F.scaled_dot_product_attention(query, key, value)))
+            x = x + layer.mlp(x)
         x = _norm(x, self._encoder_norm)
-        pairs = [_heads(F.linear(x, *layer.cross_key_value), 2, self.n_heads) for layer in self._decoder]
-        return Memory([key.contiguous() for key, _ in pairs], [value.contiguous() for _, value in pairs])
+        pairs = [_heads(layer.cross_key_value(x), 2, self.n_heads) for layer in self._decoder]
+        return Memory(
+            [key.transpose(-1, -2).contiguous() for key, _ in pairs],
+            [value.contiguous() for _, value in pairs],
+        )
 
     def embed(self, tokens: Tensor, position: int) -> Tensor:
         """Tokens, shape (…, n), that stand from ``position`` on in their texts."""
@@ -141,7 +156,7 @@ class Whisper:
 
     def logits(self, x: Tensor) -> Tensor:
         """The decoder's output, shape (rows, width), → float32 logits of the next token."""
-        return _linear(_norm(x, self._decoder_norm), Affine(self._embedding, None)).float()
+        return self._project(_norm(x, self._decoder_norm)).float()
 
     def read(self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]]) -> Tensor:
         """One pass over whole texts, shape (chunks, tokens), each beside its chunk's memory.
@@ -152,16 +167,14 @@ class Whisper:
         x = self.embed(tokens, 0)
         scores: dict[tuple[int, int], Tensor] = {}
         for n, layer in enumerate(self._decoder[: 1 + max(layer for layer, _ in heads)]):
-            query, key, value = _heads(F.linear(_norm(x, layer.norm), *layer.qkv), 3, self.n_heads)
+            query, key, value = _heads(layer.qkv(_norm(x, layer.norm)), 3, self.n_heads)
             own = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-            x = x + F.linear(_side_by_side(own), *layer.out)
-            (query,) = _heads(F.linear(_norm(x, layer.cross_norm), *layer.cross_query), 1, self.n_heads)
-            for head in {head for at, head in heads if at == n}:
-                product = query[:, head] @ memory.keys[n][:, head].transpose(-1, -2)
-                scores[n, head] = product.float() * self.head_width**-0.5
-            heard = F.scaled_dot_product_attention(query, memory.keys[n], memory.values[n])
-            x = x + F.linear(_side_by_side(heard), *layer.cross_out)
-            x = x + F.linear(F.gelu(F.linear(_norm(x, layer.mlp_norm), *layer.up)), *layer.down)
+            x = x + layer.out(_side_by_side(own))
+            (query,) = _heads(layer.cross_query(_norm(x, layer.cross_norm)), 1, self.n_heads)
+            of_layer = query * self.head_width**-0.5 @ memory.keys[n]
+            scores |= {(n, head): of_layer[:, head].float() for at, head in heads if at == n}
+            x = x + layer.cross_out(_side_by_side(_shares(of_layer) @ memory.values[n]))
+            x = x + layer.mlp(x)
         return torch.stack([scores[head] for head in heads], 1)
 
     def layers(self) -> Sequence[DecoderLayer]:
@@ -171,24 +184,29 @@ class Whisper:
         names = {name.split(".")[2] for name in self._weights if name.startswith(f"{side}.layers.")}
         return len(names)
 
-    def _affine(self, *names: str) -> Affine:
+    def _affine(self, name: str) -> Affine:
+        return Affine(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _linear(self, *names: str) -> Linear:
         """One product for several: their outputs one after the other. A bias that is missing is zero."""
         weights = [self._weights[f"{name}.weight"] for name in names]
         biases = [
             self._weights.get(f"{name}.bias", weight.new_zeros(len(weight)))
             for name, weight in zip(names, weights, strict=True)
         ]
-        return Affine(torch.cat(weights), torch.cat(biases))
+        return self._linear_of(torch.cat(weights), torch.cat(biases))
 
     def _encoder_layer(self, name: str) -> EncoderLayer:
         own = f"{name}.self_attn"
         return EncoderLayer(
             norm=self._affine(f"{own}_layer_norm"),
-            qkv=self._affine(f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
-            out=self._affine(f"{own}.out_proj"),
-            mlp_norm=self._affine(f"{name}.final_layer_norm"),
-            up=self._affine(f"{name}.fc1"),
-            down=self._affine(f"{name}.fc2"),
+            qkv=self._linear(f"{own}.q_proj", f"{own}.k_proj", f"{own}.v_proj"),
+            out=self._linear(f"{own}.out_proj"),
+            mlp=Mlp(
+                self._affine(f"{name}.final_layer_norm"),
+                self._linear(f"{name}.fc1"),
+                self._linear(f"{name}.fc2"),
+            ),
         )
 
     def _decoder_layer(self, name: str) -> DecoderLayer:
@@ -196,9 +214,9 @@ class Whisper:
         return DecoderLayer(
             **self._encoder_layer(name)._asdict(),
             cross_norm=self._affine(f"{cross}_layer_norm"),
-            cross_query=self._affine(f"{cross}.q_proj"),
-            cross_key_value=self._affine(f"{cross}.k_proj", f"{cross}.v_proj"),
-            cross_out=self._affine(f"{cross}.out_proj"),
+            cross_query=self._linear(f"{cross}.q_proj"),
+            cross_key_value=self._linear(f"{cross}.k_proj", f"{cross}.v_proj"),
+            cross_out=self._linear(f"{cross}.out_proj"),
         )
 
 
@@ -263,7 +281,7 @@ class Decoding:
             mask = self._seen[:n, None, :width, : self._position].flatten(3)
         x = network.embed(tokens[..., None], at).reshape(n * width, -1)
         for number, layer in enumerate(network.layers()):
-            qkv = _linear(_norm(x, layer.norm), layer.qkv).view(n, width, -1)
+            qkv = layer.qkv(_norm(x, layer.norm)).view(n, width, -1)
             query, key, value = _heads(qkv, 3, network.n_heads)
             keys, values = self._keys[number], self._values[number]
             keys[:n, :, at, :width], values[:n, :, at, :width] = key, value
@@ -273,28 +291,22 @@ class Decoding:
                 values[:n, :, : self._position].flatten(2, 3),
                 attn_mask=mask,
             )
-            x = x + _linear(_side_by_side(own).flatten(0, 1), layer.out)
-            query = _linear(_norm(x, layer.cross_norm), layer.cross_query).view(n, width, -1)
-            heard = F.scaled_dot_product_attention(
-                _heads(query, 1, network.n_heads)[0],
-                self._memory.keys[number][:n],
-                self._memory.values[number][:n],
-            )
-            x = x + _linear(_side_by_side(heard).flatten(0, 1), layer.cross_out)
-            x = x + _linear(F.gelu(_linear(_norm(x, layer.mlp_norm), layer.up)), layer.down)
+            x = x + layer.out(_side_by_side(own).flatten(0, 1))
+            query = layer.cross_query(_norm(x, layer.cross_norm)) * network.head_width**-0.5
+            query = query.view(n, width, -1)
+            scores = _heads(query, 1, network.n_heads)[0] @ self._memory.keys[number][:n]
+            heard = _shares(scores) @ self._memory.values[number][:n]
+            x = x + layer.cross_out(_side_by_side(heard).flatten(0, 1))
+            x = x + layer.mlp(x)
         return x
-
-
-def _linear(x: Tensor, layer: Affine) -> Tensor:
-    """(rows, width); results do not depend on the number of rows."""
-    missing = MIN_ROWS - len(x)
-    if missing > 0:
-        return F.linear(F.pad(x, (0, 0, 0, missing)), *layer)[: len(x)]
-    return F.linear(x, *layer)
 
 
 def _norm(x: Tensor, layer: Affine) -> Tensor:
     return F.layer_norm(x, (x.shape[-1],), *layer)
+
+
+def _shares(scores: Tensor) -> Tensor:
+    return scores.float().softmax(-1).to(scores.dtype)
 
 
 def _heads(x: Tensor, n_parts: int, n_heads: int) -> tuple[Tensor, ...]:

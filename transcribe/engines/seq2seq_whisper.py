@@ -17,6 +17,7 @@ from transcribe.alignment.recipe import Reading, aligned
 from transcribe.alignment.words import WHISPER
 from transcribe.config import Seq2SeqConfig
 from transcribe.engines import seq2seq_checkpoint, whisper_tokens
+from transcribe.engines.seq2seq_linear import FloatLinear, Int8Linear
 from transcribe.engines.seq2seq_network import Decoding, Memory, Whisper
 from transcribe.engines.seq2seq_search import Found, SearchOptions, search
 from transcribe.engines.whisper_features import ENCODED_PER_S, WINDOW_S, context_s, features
@@ -40,14 +41,16 @@ class WhisperModel:
         dtype: torch.dtype,
         traits: Traits,
     ) -> None:
-        """Raises ValueError where ``traits`` name a head that the network lacks."""
+        """In 8 bits are products alone, all else is float32. Raises ValueError where ``traits`` name a head
+        that the network lacks."""
         checkpoint = seq2seq_checkpoint.read(folder)
         self._network = Whisper(
             checkpoint.weights,
             n_encoder_heads=checkpoint.config["encoder_attention_heads"],
             n_decoder_heads=checkpoint.config["decoder_attention_heads"],
             device=device,
-            dtype=dtype,
+            dtype=torch.float32 if dtype is torch.int8 else dtype,
+            linear=Int8Linear if dtype is torch.int8 else FloatLinear,
         )
         self._options = options
         self._tokens = WhisperTokens(folder / "tokenizer.json", is_multilingual=checkpoint.is_multilingual)

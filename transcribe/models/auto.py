@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterable
 
 from transcribe.config import Config
-from transcribe.engines.cpu import has_bfloat16
+from transcribe.engines.cpu import has_amx_bfloat16
 
 AUTO = "auto"
 CANDIDATES = ("ctranslate2", "seq2seq")
@@ -26,6 +26,6 @@ def choose_engine(files: Iterable[str], config: Config) -> tuple[str, str]:
         return "ctranslate2", "PyTorch is not installed"
     if config.decode.device == "cuda" or (config.decode.device == AUTO and TASK_GPUS in config.spark.conf):
         return "seq2seq", "it runs on a GPU"
-    if has_bfloat16():
-        return "seq2seq", "this processor has bfloat16"
-    return "ctranslate2", "this processor has no bfloat16"
+    if has_amx_bfloat16():
+        return "seq2seq", "this processor has AMX"
+    return "ctranslate2", "this processor has no AMX"

@@ -15,6 +15,7 @@ from whisper_normalizer.basic import BasicTextNormalizer
 from transcribe.config import load
 from transcribe.engines import seq2seq, seq2seq_checkpoint, whisper_tokens
 from transcribe.engines.base import Device, identifier
+from transcribe.engines.cpu import has_vnni
 from transcribe.engines.seq2seq_network import Whisper
 from transcribe.engines.whisper_features import features
 from transcribe.errors import ConfigError, ModelError
@@ -151,12 +152,45 @@ def test_what_is_no_model_is_refused(tmp_path):
         seq2seq.load(tmp_path, load(), Device(), Traits())
 
 
-def test_number_formats():
-    assert seq2seq.number_format("auto", "cuda") is torch.float16
-    assert seq2seq.number_format("auto", "cpu") in (torch.float32, torch.bfloat16)
-    assert seq2seq.number_format("bfloat16", "cpu") is torch.bfloat16
-    with pytest.raises(ConfigError, match="compute_type"):
-        seq2seq.number_format("int8", "cpu")
+@pytest.mark.parametrize(
+    ("asked", "kind", "is_whisper", "amx", "vnni", "taken"),
+    [
+        ("auto", "cuda", True, True, True, torch.float16),
+        ("auto", "cpu", True, True, True, torch.bfloat16),
+        ("auto", "cpu", True, False, True, torch.int8),
+        ("auto", "cpu", False, False, True, torch.float32),
+        ("auto", "cpu", True, False, False, torch.float32),
+        ("bfloat16", "cpu", True, False, False, torch.bfloat16),
+        ("int8", "cpu", True, True, True, torch.int8),
+        ("int8", "cpu", True, False, False, None),
+        ("int8", "cpu", False, False, True, None),
+        ("int8", "cuda", True, False, True, None),
+        ("int4", "cpu", True, False, True, None),
+    ],
+)
+def test_number_formats(monkeypatch, asked, kind, is_whisper, amx, vnni, taken):
+    monkeypatch.setattr(seq2seq, "has_amx_bfloat16", lambda: amx)
+    monkeypatch.setattr(seq2seq, "has_vnni", lambda: vnni)
+    if taken is None:
+        with pytest.raises(ConfigError, match="compute_type"):
+            seq2seq.number_format(asked, kind, is_whisper)
+    else:
+        assert seq2seq.number_format(asked, kind, is_whisper) is taken
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(not has_vnni(), reason="this processor has no products of 8-bit integers")
+def test_8_bits_hear_what_floats_hear_whatever_shares_the_batch(engine, folder):
+    made = seq2seq.load(folder, load([], {"decode.compute_type": "int8"}), Device("cpu", 0, 2), Traits())
+    names = list(texts())[:3]
+    chunks = [chunk_of(name) for name in names]
+    heard = made.transcribe(chunks, BEAM)
+    said = [texts()[name][1] for name in names]
+    errors = jiwer.wer([normalize(one) for one in said], [normalize(one.text) for one in heard])
+    floats = [normalize(one.text) for one in engine.transcribe(chunks, BEAM)]
+    assert errors <= jiwer.wer([normalize(one) for one in said], floats) + 0.1
+    assert made.transcribe(chunks[1:2], BEAM) == heard[1:2]
+    made.close()
 
 
 def test_checkpoints_of_transformers_are_read(tmp_path):

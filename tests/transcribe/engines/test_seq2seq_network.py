@@ -73,7 +73,7 @@ def test_logits_and_attention_are_those_of_transformers(ours, theirs):
 
 def test_context_may_be_shorter_than_the_models(ours):
     memory = ours.encode(features(2, frames=20))
-    assert memory.keys[0].shape[2] == 10
+    assert memory.values[0].shape[2] == 10
     assert ours.read(texts(2), memory, [(1, 2)]).shape == (2, 1, 7, 10)
 
 

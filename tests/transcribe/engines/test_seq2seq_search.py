@@ -8,7 +8,7 @@ import math
 import pytest
 from torch_fixtures import torch
 
-from transcribe.engines.seq2seq_search import SearchOptions, search
+from transcribe.engines.seq2seq_search import BLOCK, SearchOptions, most, search
 
 pytestmark = pytest.mark.torch
 
@@ -145,3 +145,12 @@ def test_no_phrase_twice():
 def test_a_text_that_does_not_end_is_cut_off():
     ((tokens, _, ended, _),) = found([3], 1, max_tokens=4, never=(END,))[0]
     assert len(tokens) == 4 and not ended
+
+
+@pytest.mark.parametrize("n_tokens", [4, 700, 2 * BLOCK, 20 * BLOCK, 20 * BLOCK + 3])
+def test_the_best_tokens_are_those_of_topk(n_tokens):
+    logits = torch.randn(3, 2, n_tokens, generator=torch.Generator().manual_seed(n_tokens))
+    logits[0, 0, -1] = 99.0  # after the last whole block, if there is such a place
+    values, tokens = most(logits, 6)
+    wanted = logits.topk(min(6, n_tokens), -1)
+    assert torch.equal(values, wanted.values) and torch.equal(tokens, wanted.indices)

@@ -22,27 +22,27 @@ ENTRY = {
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Makes this machine one with or without bfloat16 and PyTorch."""
+    """Makes this machine one with or without AMX and PyTorch."""
 
-    def be(bfloat16: bool, torch: bool = True) -> None:
-        monkeypatch.setattr(auto, "has_bfloat16", lambda: bfloat16)
+    def be(amx: bool, torch: bool = True) -> None:
+        monkeypatch.setattr(auto, "has_amx_bfloat16", lambda: amx)
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if torch else None)
 
     return be
 
 
 @pytest.mark.parametrize(
-    ("bfloat16", "settings", "engine", "reason"),
+    ("amx", "settings", "engine", "reason"),
     [
-        (False, {}, "ctranslate2", "no bfloat16"),
-        (True, {}, "seq2seq", "has bfloat16"),
+        (False, {}, "ctranslate2", "no AMX"),
+        (True, {}, "seq2seq", "has AMX"),
         (False, {"decode.device": "cuda"}, "seq2seq", "GPU"),
         (False, GPU_TASKS, "seq2seq", "GPU"),
-        (False, {"decode.device": "cpu", **GPU_TASKS}, "ctranslate2", "no bfloat16"),
+        (False, {"decode.device": "cpu", **GPU_TASKS}, "ctranslate2", "no AMX"),
     ],
 )
-def test_the_rule(machine, bfloat16, settings, engine, reason):
-    machine(bfloat16)
+def test_the_rule(machine, amx, settings, engine, reason):
+    machine(amx)
     chosen, why = auto.choose_engine(WHISPER, load([], settings))
     assert chosen == engine and reason in why
 
@@ -59,15 +59,15 @@ def test_a_registry_of_a_run_has_no_auto_and_tells_its_choice(machine, tmp_path,
     assert Registry.load(path).get("base").engine == "auto"
     caplog.set_level("INFO")
     engines = []
-    for bfloat16 in (False, True):
-        machine(bfloat16)
+    for amx in (False, True):
+        machine(amx)
         entry = Registry.of(load([], {"models": str(path)})).get("base")
         engines.append(entry.engine)
         assert entry.identity == f"base@1/{entry.engine}" and entry.engine in ENGINES
     assert engines == ["ctranslate2", "seq2seq"]
     assert caplog.messages == [
-        "base: engine ctranslate2, since this processor has no bfloat16",
-        "base: engine seq2seq, since this processor has bfloat16",
+        "base: engine ctranslate2, since this processor has no AMX",
+        "base: engine seq2seq, since this processor has AMX",
     ]
 
 
