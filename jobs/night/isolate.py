@@ -1,11 +1,12 @@
-"""Wave after wave, each prepared while the one before it is decoded. One that Spark gives up on is tried in
-halves, until the recording that kills its worker is alone; what is the cluster's fault is no recording's."""
+"""Some waves at a time: one is decoded while others are prepared and published. One that Spark gives up on
+is tried in halves, until what kills its worker is alone; what is the cluster's fault is no recording's."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
 
 from jobs.night.progress import note
 from jobs.night.run import Run
@@ -29,6 +30,11 @@ so on earlier nights don't count: they say nothing new."""
 MAX_DISCONNECTIONS = 3
 """In a row, of one wave: then it does not pass by itself."""
 
+AT_ONCE = 3
+"""Waves: one is decoded, one is ready to be when GPUs fall idle, one is published or prepared."""
+
+GIVING_UP_S = 0.2
+
 Recordings = Sequence[Recording]
 
 
@@ -41,64 +47,84 @@ class Isolation:
     def __init__(self, run: Run, suspects: Collection[str] = ()) -> None:
         self._run, self._suspects = run, suspects
         self._n_culprits = 0
+        self._publishing = Lock()  # one after another: each is to be later than the one before
 
     def run(self, waves: Iterable[tuple[str, Recordings]]) -> Iterator[WaveResult]:
         """Yields a result a published part; ``waves`` are numbers with recordings, parts of 3 are 3a, 3ba…
 
-        Raises ``ModelError``, ``PublishError`` or ``ClusterError`` when going on makes no sense.
+        Suspects are alone in their waves and run without company. Raises ``ModelError``, ``PublishError`` or
+        ``ClusterError`` when going on makes no sense.
         """
-        ahead, to_come = ThreadPoolExecutor(1, "ahead"), iter(waves)
-        prepared: list[tuple[str, Recordings, Wave, Future[None]]] = []
-
-        def prepare_next() -> None:
-            for number, recordings in islice(to_come, 1 - len(prepared)):
-                wave = Wave(self._run, recordings, number)
-                prepared.append((number, recordings, wave, ahead.submit(wave.prepare)))
-
+        threads = ThreadPoolExecutor(AT_ONCE, "wave")
+        begun: deque[tuple[str, Recordings, Future[WaveResult]]] = deque()
         try:
-            prepare_next()
-            while prepared:
-                number, recordings, wave, preparation = prepared.pop()
-                try:
-                    with faults_told():
-                        preparation.result()
-                        prepare_next()
-                        result = wave.finish()
-                except SPARK_ERRORS as error:
-                    yield from self._again(recordings, number, error)
-                else:
-                    yield result
-                finally:
-                    wave.drop()
-                prepare_next()
+            for number, recordings in waves:
+                if self._suspects and recordings[0].recording_id in self._suspects:
+                    yield from self._results(begun, 0)
+                    yield from self._try(recordings, number, 1)
+                    continue
+                begun.append((number, recordings, threads.submit(self._once, recordings, number)))
+                yield from self._results(begun, AT_ONCE - 1)
+            yield from self._results(begun, 0)
         except BaseException:
-            with unhindered():
-                self._run.spark.sparkContext.cancelAllJobs()
+            self._give_up([future for *_, future in begun])
             raise
         finally:
-            ahead.shutdown(cancel_futures=True)
-            for *_, wave, _ in prepared:
-                wave.drop()
+            threads.shutdown()
 
-    def _try(self, recordings: Recordings, number: str, n_tries: int) -> Iterator[WaveResult]:
+    def _results(
+        self, begun: deque[tuple[str, Recordings, Future[WaveResult]]], n_left: int
+    ) -> Iterator[WaveResult]:
+        """Of the waves that were begun first, until so many are left."""
+        while len(begun) > n_left:
+            number, recordings, future = begun.popleft()
+            try:
+                result = future.result()
+            except SPARK_ERRORS as error:
+                yield from self._again(recordings, number, error, company=[future for *_, future in begun])
+            else:
+                yield result
+
+    def _give_up(self, begun: Sequence[Future[WaveResult]]) -> None:
+        """What Spark does for them ends, also what a thread asks for when its driver's part is done."""
+        going_on = {future for future in begun if not future.cancel()}
+        while going_on:
+            with unhindered():
+                self._run.spark.sparkContext.cancelAllJobs()
+            going_on = wait(going_on, GIVING_UP_S).not_done
+
+    def _once(self, recordings: Recordings, number: str) -> WaveResult:
         wave = Wave(self._run, recordings, number)
         try:
             with faults_told():
                 wave.prepare()
-                result = wave.finish()
+                wave.decode()
+                with self._publishing:
+                    return wave.publish()
+        finally:
+            wave.drop()
+
+    def _try(self, recordings: Recordings, number: str, n_tries: int) -> Iterator[WaveResult]:
+        try:
+            result = self._once(recordings, number)
         except SPARK_ERRORS as error:
             yield from self._again(recordings, number, error, n_tries)
         else:
             yield result
-        finally:
-            wave.drop()
 
     def _again(
-        self, recordings: Recordings, number: str, error: Exception, n_tries: int = 1
+        self,
+        recordings: Recordings,
+        number: str,
+        error: Exception,
+        n_tries: int = 1,
+        company: Sequence[Future[WaveResult]] = (),
     ) -> Iterator[WaveResult]:
-        """What comes of recordings that Spark has just given up on, for the ``n_tries``-th time."""
+        """What comes of recordings that Spark has just given up on, for the ``n_tries``-th time; ``company``
+        ends before they are tried again."""
         hangs = self._run.steps.has_given_up(number)
         self._check(error, hangs)
+        wait(company)
         if is_disconnection(error):
             if n_tries == MAX_DISCONNECTIONS:
                 raise ClusterError(f"Spark loses its Python workers again and again: {telling_line(error)}")

@@ -49,9 +49,9 @@ def _timed(text: str) -> str:
 
 
 class Progress:
-    """Counts of one run, told by the driver's main thread; ``with progress:`` shows them, and what Spark is
-    at: in one line that is rewritten each second, or where that cannot be, in a line after ``first_s`` and
-    whenever twice the time has passed."""
+    """Counts of one run, told by the driver's threads; ``with progress:`` shows them, and what Spark is at:
+    in a line that is rewritten each second, or where that cannot be, in one after ``first_s`` and whenever
+    twice the time has passed."""
 
     def __init__(self, spark: SparkSession, steps: Steps, first_s: float) -> None:
         self.decoded_s = spark.sparkContext.accumulator(0.0)  # chunk seconds, counted by the executors
@@ -60,7 +60,7 @@ class Progress:
         self._n_planned, self._audio_s = 0, 0.0
         self._n_published = self._n_failed = 0
         self._published_s = 0.0
-        self._wave_s = self._wave_chunk_s = self._decoded_before_s = 0.0
+        self._begun_s = self._begun_chunk_s = 0.0
         self._started = time.monotonic()
         self._stop = threading.Event()
 
@@ -82,13 +82,13 @@ class Progress:
         self._n_planned, self._audio_s = n_planned, audio_s
 
     def decoding(self, audio_s: float, chunk_s: float) -> None:
-        """A wave with so much audio is decoded from now on: so much of it in its chunks."""
-        self._decoded_before_s = self.decoded_s.value
-        self._wave_s, self._wave_chunk_s = audio_s, chunk_s
+        """One more wave is decoded: so much audio, and so much of it in its chunks."""
+        with _lock:
+            self._begun_s += audio_s
+            self._begun_chunk_s += chunk_s
 
     def done(self, n_published: int, n_failed: int, audio_s: float) -> None:
         """Recordings that are finished, one way or the other; ``audio_s`` of those published."""
-        self._wave_s = 0.0
         self._n_published += n_published
         self._n_failed += n_failed
         self._published_s += audio_s
@@ -107,8 +107,8 @@ class Progress:
             self._steps.look()
 
     def _line(self) -> str:
-        decoded_s = self.decoded_s.value - self._decoded_before_s
-        done_s = self._published_s + self._wave_s * min(1.0, decoded_s / max(self._wave_chunk_s, 1e-3))
+        decoded_s = self._begun_s * min(1.0, self.decoded_s.value / max(self._begun_chunk_s, 1e-3))
+        done_s = max(self._published_s, min(decoded_s, self._audio_s))  # a part may be decoded twice
         elapsed_s = time.monotonic() - self._started
         counts = [
             f"{self._n_published + self._n_failed} of {self._n_planned} recordings",

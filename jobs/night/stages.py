@@ -24,8 +24,9 @@ from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED,
 from udfs.segment import segment
 from udfs.transcribe import identify, transcribe
 
-FEEDING_POOL, INFERENCE_POOL = "feeding", "inference"
-"""Of Spark's scheduler, where it is FAIR: the pool with fewer tasks, the GPUs', is served first."""
+FEEDING_POOL, IDENTIFYING_POOL, INFERENCE_POOL = "feeding", "identifying", "inference"
+"""Of Spark's scheduler, where it is FAIR: the pool with fewer tasks is served first. So the GPUs' are before
+the cores', and what the next wave waits for is not behind all of this one."""
 
 FINDING, IDENTIFYING, TRANSCRIBING = "finding speech", "identifying languages", "transcribing"
 """Steps whose tasks tell what they cost."""
@@ -80,7 +81,7 @@ def decoded(
         for (chunk, model, languages), bin_ in zip(work, bins, strict=True)
     ]
     placement = small_frame(run.spark, placed, PLACEMENT)
-    return (
+    decoded = (
         segmented.where("kind = 'chunk'")
         .select(*PLACE.names, "kind", "payload", "pcm")
         .join(F.broadcast(placement), PLACE.names)
@@ -92,6 +93,9 @@ def decoded(
             profile=run.placement.profile,
         )
     )
+    if run.placement.profile:  # else a stage that reads what is kept of it waits for GPUs, too
+        decoded = decoded.repartition(n_tasks, "recording_id")
+    return decoded
 
 
 def written(run: Run, known: Iterable[Row], decoded: DataFrame, ids: Collection[str]) -> DataFrame:

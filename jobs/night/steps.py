@@ -23,6 +23,7 @@ class _Step:
     started: float
     n_done: int = 0
     n_tasks: int = 0
+    n_active: int = 0
     n_ended: int = 0  # of all its stages so far
     n_failed: int = 0  # the same
     moved: float = 0.0  # when a task of it ended last
@@ -34,7 +35,8 @@ class Steps:
     """Several may go on at once, each in a thread of its own.
 
     A step of which no task ends for ``stalled_s`` is told of once; after ``limit_s`` (0: never) it is
-    cancelled, and what waits for it gets Spark's exception.
+    cancelled, and what waits for it gets Spark's exception. One whose tasks wait while another's run is in a
+    queue, and does not hang.
     """
 
     context: SparkContext
@@ -84,12 +86,15 @@ class Steps:
         with unhindered():
             for step in steps:
                 self._update(step)
+            for step in steps:
+                if not step.n_active and any(other.n_active for other in steps):
+                    step.moved = time.monotonic()
                 self._judge(step)
         return [_in_words(step) for step in steps]
 
     def _update(self, step: _Step) -> None:
         tracker = self.context.statusTracker()
-        n_ended = n_failed = n_done = n_tasks = 0
+        n_ended = n_failed = n_done = n_tasks = n_active = 0
         for job in tracker.getJobIdsForGroup(step.name):
             info = tracker.getJobInfo(job)
             stages = [tracker.getStageInfo(stage) for stage in info.stageIds] if info else []
@@ -99,9 +104,11 @@ class Steps:
                 if stage and info and info.status == "RUNNING":
                     n_done += stage.numCompletedTasks
                     n_tasks += stage.numTasks
+                    n_active += stage.numActiveTasks
         if n_ended != step.n_ended or not n_tasks:  # without tasks it is the driver that works
             step.moved, step.is_told = time.monotonic(), False
-        step.n_ended, step.n_failed, step.n_done, step.n_tasks = n_ended, n_failed, n_done, n_tasks
+        step.n_ended, step.n_failed, step.n_done = n_ended, n_failed, n_done
+        step.n_tasks, step.n_active = n_tasks, n_active
 
     def _judge(self, step: _Step) -> None:
         still_s = time.monotonic() - step.moved

@@ -1,6 +1,6 @@
 """One wave: some recordings through all stages, published in one commit.
 
-    prepare: segment ─▶ (identify)        finish: transcribe ─▶ merge ─▶ write ─▶ commit
+    prepare: segment ─▶ (identify)        decode: transcribe        publish: merge ─▶ write ─▶ commit
 
 Between stages the driver sees numbers only (which chunks there are, how long, in which language),
 never audio: chunks wait on the executors' disks until they are balanced by audio seconds. What it decides
@@ -70,7 +70,7 @@ class _Segmented:
 
 
 class Wave:
-    """Used once: ``prepare``, then ``finish``, in any thread; and ``drop``, whatever happens."""
+    """Used once: ``prepare``, ``decode``, then ``publish``; and ``drop``, whatever happens."""
 
     def __init__(self, run: Run, recordings: Sequence[Recording], number: str) -> None:
         self._run = run
@@ -88,19 +88,23 @@ class Wave:
             self._found = self._run_segmentation(self._segmented)
         self._assignments = self._assign(self._segmented, self._found)
 
-    def finish(self) -> WaveResult:
-        """Decode and publish what is prepared. When it raises, nothing of the wave is published."""
-        found, result = self._found, self._result
+    def decode(self) -> None:
+        """What is prepared. Raises as ``prepare`` does."""
+        found = self._found
         work = _work(found, self._assignments)
         entries = {one.entry.identity: one.entry for one in self._assignments.values()}
         heard_s = sum(found.duration_s[id_] for id_ in self._assignments)
         self._run.progress.decoding(heard_s, sum(chunk.duration_s for chunk, _, _ in work))
-        decoded = self._keep(stages.decoded(self._run, self._segmented, work, entries))
+        self._decoded = self._keep(stages.decoded(self._run, self._segmented, work, entries))
         with self._step(stages.TRANSCRIBING, stages.INFERENCE_POOL):
-            self._run_inference(decoded)
+            self._run_inference(self._decoded)
+
+    def publish(self) -> WaveResult:
+        """What is decoded. When it raises, nothing of the wave is published."""
+        found, result = self._found, self._result
         good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
         with self._step("publishing"):
-            files = self._write(decoded, good)
+            files = self._write(self._decoded, good)
             self._publish(files, set(good))
         result.published = sorted(good)
         result.failures = list(self._failures.values())
@@ -175,7 +179,7 @@ class Wave:
         votes: dict[str, dict[assign.Place, Vote]] = defaultdict(dict)
         if not voters:
             return votes
-        with self._step(stages.IDENTIFYING, stages.INFERENCE_POOL):
+        with self._step(stages.IDENTIFYING, stages.IDENTIFYING_POOL):
             identified = stages.identified(self._run, segmented, voters).collect()
         for row in identified:
             if row.kind == "vote":

@@ -27,6 +27,8 @@ from transcribe.storage.s3 import S3Options, Stat, is_s3
 from transcribe.types import Failure, Recording
 
 N_STAT_THREADS = 16
+N_ROWS_AT_ONCE = 10_000
+"""What waits for a thread takes more memory than what comes of it."""
 EMPTY = "holds no recordings"
 
 
@@ -119,11 +121,13 @@ def _plan(
         plan, config=config, s3=s3, clashing=_clashing(unique), scope=scope, for_tables=for_tables
     )
     with ThreadPoolExecutor(N_STAT_THREADS) as pool:
-        for row, outcome in zip(unique, pool.map(planned, unique), strict=True):
-            if isinstance(outcome, Recording):
-                inputs.recordings[row.id] = outcome
-            else:  # rows that clash are one failure
-                inputs.unplannable[row.id] = _unplannable(row, outcome, config.job)
+        for start in range(0, len(unique), N_ROWS_AT_ONCE):
+            some = unique[start : start + N_ROWS_AT_ONCE]
+            for row, outcome in zip(some, pool.map(planned, some), strict=True):
+                if isinstance(outcome, Recording):
+                    inputs.recordings[row.id] = outcome
+                else:  # rows that clash are one failure
+                    inputs.unplannable[row.id] = _unplannable(row, outcome, config.job)
 
 
 def _unplannable(row: Row, failure: Failure, job: JobConfig) -> Unplannable:

@@ -58,6 +58,7 @@ class Rule:
         self._hash = cache(self._hash_in)
         self._unspoken = cache(self._languages_without_model)
         self._routed = cache(self._models_of_any_language)
+        self._only = cache(lambda name: frozenset({name}))  # one for a million recordings
 
     def decide(self, recording: Recording, transcript: Row | None, failure: Row | None) -> Decision:
         """By the recording's rows of the two tables; None where it has none."""
@@ -93,7 +94,7 @@ class Rule:
         registry, override = self._registry, self._config.model
         if self.is_hinted(recording):
             hint = registry.usable_hint(recording, override)
-            return frozenset({registry.model_name(recording, hint, override)})
+            return self._only(registry.model_name(recording, hint, override))
         return self._routed(recording.region, recording.service)
 
     def is_hinted(self, recording: Recording) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Event, Timer
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +12,15 @@ from plan_fixtures import recording
 from pyspark.errors import PySparkException
 
 from jobs.night import isolate
-from jobs.night.isolate import MAX_CULPRITS, Isolation
+from jobs.night.isolate import AT_ONCE, MAX_CULPRITS, Isolation
 from jobs.night.wave import WaveResult
 from transcribe.errors import ClusterError
 from transcribe.types import Recording
 
 done: list[str] = []
 errors_of: dict[str, list[str]] = {}
+held: dict[str, Event] = {}
+"""Number of a wave → what it waits for before it is decoded."""
 CRASH = "Python worker exited unexpectedly (crashed)"
 
 
@@ -27,6 +30,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
     ``errors_of`` its own left."""
     done.clear()
     errors_of.clear()
+    held.clear()
 
     class FakeWave:
         def __init__(self, _: Any, recordings: Sequence[Recording], number: str) -> None:
@@ -35,13 +39,18 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
         def prepare(self) -> None:
             done.append(f"prepare {self._number}")
 
-        def finish(self) -> WaveResult:
-            done.append(f"finish {self._number}")
+        def decode(self) -> None:
+            done.append(f"decode {self._number}")
+            if self._number in held:
+                assert held[self._number].wait(20), "nobody lets it go on"
             for id_ in self._ids:
                 if errors_of.get(id_):
                     raise PySparkException(errors_of[id_].pop())
                 if id_.startswith("x"):
                     raise PySparkException(CRASH)
+
+        def publish(self) -> WaveResult:
+            done.append(f"publish {self._number}")
             return WaveResult(published=self._ids)
 
         def drop(self) -> None:
@@ -52,7 +61,13 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def isolation(suspects: Sequence[str] = (), stopped: bool = False, hung: Sequence[str] = ()) -> Isolation:
     context = SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=lambda: stopped)))
-    context.cancelAllJobs = lambda: done.append("cancel")
+
+    def cancel() -> None:
+        done.append("cancel")
+        for event in held.values():
+            event.set()
+
+    context.cancelAllJobs = cancel
     steps = SimpleNamespace(has_given_up=lambda number: number in hung)
     run: Any = SimpleNamespace(spark=SimpleNamespace(sparkContext=context), steps=steps)
     return Isolation(run, suspects)
@@ -95,15 +110,31 @@ def test_once_spark_has_stopped_no_recording_is_to_blame() -> None:
         put_aside(isolation(stopped=True), ["x"])
 
 
-def test_a_wave_is_prepared_while_the_one_before_it_is_decoded_and_no_earlier() -> None:
-    results = isolation().run([wave("1", "a"), wave("2", "b"), wave("3", "c")])
-    assert next(results).published == ["a"]
-    assert "prepare 3" not in done and "finish 2" not in done
-    assert [one.published for one in results] == [["b"], ["c"]]
-    for number in "123":
-        steps = [step.split()[0] for step in done if step.endswith(number)]
-        assert steps == ["prepare", "finish", "drop"]
+def test_waves_go_on_while_an_earlier_one_is_decoded_but_not_too_many() -> None:
+    held["1"] = Event()
+    results = isolation().run([wave(str(n), f"a{n}") for n in range(1, AT_ONCE + 3)])
+    Timer(0.2, held["1"].set).start()
+    assert next(results).published == ["a1"]
+    for n in range(2, AT_ONCE + 1):
+        assert done.index(f"publish {n}") < done.index("publish 1")
+    assert f"prepare {AT_ONCE + 1}" not in done
+    assert [one.published for one in results] == [[f"a{n}"] for n in range(2, AT_ONCE + 3)]
+    for n in range(1, AT_ONCE + 3):
+        steps = [step.split()[0] for step in done if step.endswith(f" {n}")]
+        assert steps == ["prepare", "decode", "publish", "drop"]
     assert "cancel" not in done
+
+
+def test_what_is_tried_again_and_suspects_are_alone() -> None:
+    held["2"] = Event()
+    errors_of["a"] = [CRASH]
+    Timer(0.2, held["2"].set).start()
+    waves = [wave("1", "a", "b"), wave("2", "c"), wave("3", "s"), wave("4", "t")]
+    results = list(isolation(suspects=["s", "t"]).run(waves))
+    assert [one.published for one in results] == [["a"], ["b"], ["c"], ["s"], ["t"]]
+    starts = [done.index(f"prepare {number}") for number in ("1a", "1b", "3", "4")]
+    ends = [done.index(f"drop {number}") for number in ("2", "1a", "1b", "3")]
+    assert all(end < start for end, start in zip(ends, starts, strict=True))
 
 
 def test_the_wave_after_a_failed_one_goes_on() -> None:
@@ -114,9 +145,10 @@ def test_the_wave_after_a_failed_one_goes_on() -> None:
 
 def test_a_run_that_breaks_off_leaves_nothing_behind() -> None:
     errors_of["a"] = ["Job 1 cancelled by somebody"]
+    held["2"] = Event()
     with pytest.raises(PySparkException, match="cancelled"):
-        list(isolation().run([wave("1", "a"), wave("2", "b"), wave("3", "c")]))
-    assert {"cancel", "drop 1", "drop 2"} <= set(done) and "prepare 3" not in done
+        list(isolation().run([wave(str(n), "abcdef"[n - 1]) for n in range(1, 7)]))
+    assert {"cancel", "drop 1", "drop 2", "drop 3"} <= set(done) and "prepare 4" not in done
 
 
 def test_a_worker_killed_by_chance_is_no_recordings_fault() -> None:
@@ -138,7 +170,7 @@ def test_a_full_disk_ends_the_run_at_once() -> None:
     errors_of["a"] = ["java.io.IOException: No space left on device"]
     with pytest.raises(ClusterError, match="no space is left"):
         list(isolation().run([wave("1", "a", "b", "c", "d")]))
-    assert [step for step in done if step.startswith("finish")] == ["finish 1"]
+    assert [step for step in done if step.startswith("decode")] == ["decode 1"]
 
 
 def test_what_hangs_alone_fails_and_what_somebody_cancels_ends_the_run() -> None:

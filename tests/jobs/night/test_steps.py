@@ -17,6 +17,7 @@ class Context:
     def __init__(self) -> None:
         self.properties: dict[str, str | None] = {GROUP: "somebody's"}
         self.n_done, self.n_tasks = 0, 4
+        self.queued: set[str] = set()
         self.cancelled: list[str] = []
 
     def getLocalProperty(self, key: str) -> str | None:
@@ -30,10 +31,13 @@ class Context:
 
     def statusTracker(self) -> Any:
         return SimpleNamespace(
-            getJobIdsForGroup=lambda _: [7],
-            getJobInfo=lambda _: SimpleNamespace(status="RUNNING", stageIds=[3]),
-            getStageInfo=lambda _: SimpleNamespace(
-                numTasks=self.n_tasks, numCompletedTasks=self.n_done, numFailedTasks=1
+            getJobIdsForGroup=lambda name: [name],
+            getJobInfo=lambda name: SimpleNamespace(status="RUNNING", stageIds=[name]),
+            getStageInfo=lambda name: SimpleNamespace(
+                numTasks=self.n_tasks,
+                numCompletedTasks=self.n_done,
+                numFailedTasks=1,
+                numActiveTasks=int(name not in self.queued),
             ),
         )
 
@@ -107,3 +111,19 @@ def test_with_a_limit_what_hangs_is_ended_and_nothing_else(now: list[float]) -> 
     assert context.cancelled == ["wave 1: finding speech"]
     assert not ours.has_given_up("12")
     assert ours.has_given_up("1") and not ours.has_given_up("1"), "once for each time"
+
+
+def test_a_queue_is_no_stall_but_a_cluster_that_does_nothing_is(now: list[float]) -> None:
+    ours, context, notes = steps(limit_s=1800.0)
+    with ours.step("wave 1: transcribing", "inference"), ours.step("wave 2: transcribing", "inference"):
+        context.queued = {"wave 2: transcribing"}
+        for _ in range(3):
+            ours.look()
+            now[0] += 900
+        assert context.cancelled == ["wave 1: transcribing"] and len(notes) == 1
+        context.queued = {"wave 1: transcribing", "wave 2: transcribing"}
+        ours.look()
+        assert "wave 2: transcribing" not in context.cancelled
+        now[0] += 900
+        ours.look()
+        assert len(notes) == 2, "it waits for nobody"

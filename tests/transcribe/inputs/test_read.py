@@ -240,3 +240,12 @@ def test_a_name_that_is_not_utf8_is_a_failure_that_can_be_written(tmp_path: Path
     assert [Path(r.uri).name for r in found.recordings.values()] == ["good.wav"]
     ((id_, unplannable),) = found.unplannable.items()
     assert unplannable.failure.error == "bad_name" and id_.encode() and id_.endswith("caf\\udce9.wav")
+
+
+def test_however_many_rows_keep_their_order(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transcribe.inputs.read.N_ROWS_AT_ONCE", 3)
+    rows = [{"uri": f"{n}.wav", "recording_id": str(n)} for n in range(8)]
+    for n in (1, 2, 4, 5, 7):
+        (calls / f"{n}.wav").write_bytes(b"x")
+    found = read(write_manifest(calls / "many.jsonl", rows))
+    assert list(found.recordings) == ["1", "2", "4", "5", "7"] and list(found.unplannable) == ["0", "3", "6"]
