@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -40,6 +41,9 @@ MARK_RETENTION = "interval 90 days"
 
 REWRITE_ROWS = 512
 """Rows held in memory while a file is written again."""
+
+N_REWRITES = 8
+"""Files that are written again at a time: on S3 each one mostly waits."""
 
 NewFiles = Callable[[DeltaTable], Collection[WrittenFile]]
 
@@ -286,13 +290,13 @@ class KeyedTable:
         files = [file for file in live_files(table) if file.path in touched]
         if len(files) != len(touched):
             raise PublishError(f"{self.uri}: the log does not name all files that hold replaced rows")
-        schema = self.stored_schema(table)
-        survivors = [kept for file in files for kept in self._rewrite(file, schema, ids)]
-        return survivors, [file.removal() for file in files]
+        schema, id_set = self.stored_schema(table), pa.array(ids, pa.string())
+        with ThreadPoolExecutor(N_REWRITES) as pool:
+            rewritten = list(pool.map(lambda file: self._rewrite(file, schema, id_set), files))
+        return [kept for some in rewritten for kept in some], [file.removal() for file in files]
 
-    def _rewrite(self, file: LiveFile, schema: pa.Schema, ids: Collection[str]) -> list[WrittenFile]:
-        """One file without the rows of ``ids``, or none if no row is left."""
-        id_set = pa.array(ids, pa.string())
+    def _rewrite(self, file: LiveFile, schema: pa.Schema, id_set: pa.Array) -> list[WrittenFile]:
+        """One file without the rows of these ids, or none if no row is left."""
         batches = self.file_batches(file.path, schema)
         kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=id_set))) for b in batches)
         filled = (batch for batch in kept if batch.num_rows)
