@@ -35,6 +35,11 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "WARN",
 }
+WHILE_WORKING = {
+    "spark.sql.adaptive.enabled": "false",  # it plans anew after each stage; we say how many tasks there are
+}
+"""Settings that hold only while a job of ours is at work: other queries of the session are better without."""
+
 LOGGING = CONF / "log4j2.properties"
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
 """In the environment after ``spark-submit``: a JVM runs, and has settings."""
@@ -96,7 +101,7 @@ def check_classic(spark: object = None) -> None:
 @contextmanager
 def tuned(spark: SparkSession) -> Iterator[None]:
     """Our settings of SQL, for as long as it takes: a session may be somebody else's."""
-    ours = {key: value for key, value in SETTINGS.items() if key.startswith("spark.sql.")}
+    ours = {key: value for key, value in SETTINGS.items() if key.startswith("spark.sql.")} | WHILE_WORKING
     former = {key: spark.conf.get(key, None) for key in ours}
     for key, value in ours.items():
         spark.conf.set(key, value)

@@ -3,9 +3,8 @@ is tried in halves, until what kills its worker is alone; what is the cluster's 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Lock
 
 from jobs.night.progress import note
@@ -36,6 +35,7 @@ AT_ONCE = 3
 GIVING_UP_S = 0.2
 
 Recordings = Sequence[Recording]
+Begun = dict[Future[WaveResult], tuple[str, Recordings]]
 
 
 class Isolation:
@@ -56,36 +56,35 @@ class Isolation:
         ``ClusterError`` when going on makes no sense.
         """
         threads = ThreadPoolExecutor(AT_ONCE, "wave")
-        begun: deque[tuple[str, Recordings, Future[WaveResult]]] = deque()
+        begun: Begun = {}
         try:
             for number, recordings in waves:
                 if self._suspects and recordings[0].recording_id in self._suspects:
                     yield from self._results(begun, 0)
                     yield from self._try(recordings, number, 1)
                     continue
-                begun.append((number, recordings, threads.submit(self._once, recordings, number)))
+                begun[threads.submit(self._once, recordings, number)] = number, recordings
                 yield from self._results(begun, AT_ONCE - 1)
             yield from self._results(begun, 0)
         except BaseException:
-            self._give_up([future for *_, future in begun])
+            self._give_up(begun)
             raise
         finally:
             threads.shutdown()
 
-    def _results(
-        self, begun: deque[tuple[str, Recordings, Future[WaveResult]]], n_left: int
-    ) -> Iterator[WaveResult]:
-        """Of the waves that were begun first, until so many are left."""
+    def _results(self, begun: Begun, n_left: int) -> Iterator[WaveResult]:
+        """Of waves as they end, until so many are left."""
         while len(begun) > n_left:
-            number, recordings, future = begun.popleft()
+            future = wait(begun, return_when=FIRST_COMPLETED).done.pop()
+            number, recordings = begun.pop(future)
             try:
                 result = future.result()
             except SPARK_ERRORS as error:
-                yield from self._again(recordings, number, error, company=[future for *_, future in begun])
+                yield from self._again(recordings, number, error, company=begun)
             else:
                 yield result
 
-    def _give_up(self, begun: Sequence[Future[WaveResult]]) -> None:
+    def _give_up(self, begun: Begun) -> None:
         """What Spark does for them ends, also what a thread asks for when its driver's part is done."""
         going_on = {future for future in begun if not future.cancel()}
         while going_on:
@@ -118,7 +117,7 @@ class Isolation:
         number: str,
         error: Exception,
         n_tries: int = 1,
-        company: Sequence[Future[WaveResult]] = (),
+        company: Collection[Future[WaveResult]] = (),
     ) -> Iterator[WaveResult]:
         """What comes of recordings that Spark has just given up on, for the ``n_tries``-th time; ``company``
         ends before they are tried again."""

@@ -106,9 +106,11 @@ def written(run: Run, known: Iterable[Row], decoded: DataFrame, ids: Collection[
     """
     wanted = small_frame(run.spark, ({"recording_id": id_} for id_ in ids), _IDS)
     texts = decoded.where("kind = 'decoded'").select(PAYLOAD.names)
+    n_tasks = min(max(1, len(ids)), 2 * run.spark.sparkContext.defaultParallelism)
     merged = (
         texts.join(F.broadcast(wanted), "recording_id")
         .union(small_frame(run.spark, known, PAYLOAD))
+        .repartition(n_tasks, "recording_id")
         .groupBy("recording_id")
         .applyInArrow(merge_group(run.config), spark_schema(TRANSCRIPTS))
     )

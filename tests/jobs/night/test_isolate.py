@@ -113,12 +113,12 @@ def test_once_spark_has_stopped_no_recording_is_to_blame() -> None:
 def test_waves_go_on_while_an_earlier_one_is_decoded_but_not_too_many() -> None:
     held["1"] = Event()
     results = isolation().run([wave(str(n), f"a{n}") for n in range(1, AT_ONCE + 3)])
-    Timer(0.2, held["1"].set).start()
-    assert next(results).published == ["a1"]
-    for n in range(2, AT_ONCE + 1):
-        assert done.index(f"publish {n}") < done.index("publish 1")
-    assert f"prepare {AT_ONCE + 1}" not in done
-    assert [one.published for one in results] == [[f"a{n}"] for n in range(2, AT_ONCE + 3)]
+    first = next(results)
+    assert f"prepare {AT_ONCE + 1}" not in done and "publish 1" not in done
+    others = [next(results) for _ in range(AT_ONCE)]
+    held["1"].set()
+    published = [one.published for one in [first, *others, *results]]
+    assert sorted(published) == [[f"a{n}"] for n in range(1, AT_ONCE + 3)] and published[-1] == ["a1"]
     for n in range(1, AT_ONCE + 3):
         steps = [step.split()[0] for step in done if step.endswith(f" {n}")]
         assert steps == ["prepare", "decode", "publish", "drop"]
@@ -131,7 +131,7 @@ def test_what_is_tried_again_and_suspects_are_alone() -> None:
     Timer(0.2, held["2"].set).start()
     waves = [wave("1", "a", "b"), wave("2", "c"), wave("3", "s"), wave("4", "t")]
     results = list(isolation(suspects=["s", "t"]).run(waves))
-    assert [one.published for one in results] == [["a"], ["b"], ["c"], ["s"], ["t"]]
+    assert sorted(one.published for one in results) == [["a"], ["b"], ["c"], ["s"], ["t"]]
     starts = [done.index(f"prepare {number}") for number in ("1a", "1b", "3", "4")]
     ends = [done.index(f"drop {number}") for number in ("2", "1a", "1b", "3")]
     assert all(end < start for end, start in zip(ends, starts, strict=True))
@@ -139,8 +139,8 @@ def test_what_is_tried_again_and_suspects_are_alone() -> None:
 
 def test_the_wave_after_a_failed_one_goes_on() -> None:
     results = list(isolation().run([wave("1", "a", "x"), wave("2", "b"), wave("3", "c")]))
-    assert [one.published for one in results] == [["a"], [], ["b"], ["c"]]
-    assert [len(one.failures) for one in results] == [0, 1, 0, 0]
+    assert sorted(one.published for one in results) == [[], ["a"], ["b"], ["c"]]
+    assert sum(len(one.failures) for one in results) == 1
 
 
 def test_a_run_that_breaks_off_leaves_nothing_behind() -> None:
