@@ -107,9 +107,15 @@ def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
         isolation, fleeting = Isolation(run, planned.suspects), Fleeting(run, planned)
 
         def carry_on(waves: Sequence[Recordings]) -> None:
-            for result in isolation.run(outcome.numbered(waves)):
-                fleeting.hold_back(result)
-                _keep(run, planned, outcome, result)
+            try:
+                for result in isolation.run(outcome.numbered(waves)):
+                    fleeting.hold_back(result)
+                    _keep(run, planned, outcome, result)
+            except BaseException:
+                with suppress(PublishError, StorageError), unhindered():
+                    for late in isolation.late:
+                        _keep(run, planned, outcome, late)
+                raise
 
         carry_on(waves)
         for again in fleeting.rounds():

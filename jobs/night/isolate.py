@@ -46,6 +46,7 @@ class Isolation:
 
     def __init__(self, run: Run, suspects: Collection[str] = ()) -> None:
         self._run, self._suspects = run, suspects
+        self.late: list[WaveResult] = []  # of waves that ended when the run had been given up
         self._n_culprits = 0
         self._publishing = Lock()  # one after another: each is to be later than the one before
 
@@ -91,6 +92,8 @@ class Isolation:
             with unhindered():
                 self._run.spark.sparkContext.cancelAllJobs()
             going_on = wait(going_on, GIVING_UP_S).not_done
+        ended = (future for future in begun if not future.cancelled() and not future.exception())
+        self.late += [future.result() for future in ended]
 
     def _once(self, recordings: Recordings, number: str) -> WaveResult:
         wave = Wave(self._run, recordings, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +143,12 @@ def test_a_rerun_that_was_killed_goes_on_where_it_stopped(
     publish = Tables.publish_wave
     one_a_wave = {"job.wave_audio_h": 1e-6}
 
-    def killed_at_the_second(self: Tables, run_id: str, wave: str, *rest: Any) -> bool:
-        if wave != "1":
+    n_waves = count()
+
+    def killed_at_the_second(self: Tables, *wave: Any) -> bool:
+        if next(n_waves):
             raise PublishError("killed")
-        return publish(self, run_id, wave, *rest)
+        return publish(self, *wave)
 
     with monkeypatch.context() as patch, pytest.raises(PublishError):
         patch.setattr(Tables, "publish_wave", killed_at_the_second)

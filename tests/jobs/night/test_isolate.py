@@ -145,10 +145,14 @@ def test_the_wave_after_a_failed_one_goes_on() -> None:
 
 def test_a_run_that_breaks_off_leaves_nothing_behind() -> None:
     errors_of["a"] = ["Job 1 cancelled by somebody"]
-    held["2"] = Event()
+    for number in "123":
+        held[number] = Event()
+    Timer(0.5, held["1"].set).start()  # the others have begun by then
+    one = isolation()
     with pytest.raises(PySparkException, match="cancelled"):
-        list(isolation().run([wave(str(n), "abcdef"[n - 1]) for n in range(1, 7)]))
+        list(one.run([wave(str(n), "abcdef"[n - 1]) for n in range(1, 7)]))
     assert {"cancel", "drop 1", "drop 2", "drop 3"} <= set(done) and "prepare 4" not in done
+    assert sorted(late.published for late in one.late) == [["b"], ["c"]], "they were published all the same"
 
 
 def test_a_worker_killed_by_chance_is_no_recordings_fault() -> None:
