@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from transcribe.config import Config
-from transcribe.tables import schemas
+from transcribe.tables import schemas, views
 from transcribe.verdicts import Doubt, Status
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ DOCUMENTS = {
     "jobs/README.md": ["files jobs"],
     "conf/README.md": ["settings", "files conf"],
     "transcribe/README.md": ["files transcribe"],
-    "transcribe/tables/README.md": [*TABLES, "statuses", "doubts", "files transcribe/tables"],
+    "transcribe/tables/README.md": ["views", *TABLES, "statuses", "doubts", "files transcribe/tables"],
     "udfs/README.md": ["files udfs"],
     "scripts/README.md": ["files scripts"],
 }
@@ -144,6 +144,9 @@ def part(name: str) -> str:
     """The Markdown of a derived part."""
     if name == "settings":
         return markdown(("Key", "Default", "Meaning"), list(settings()), 2)
+    if name == "views":
+        told: list[Row] = [(view.name, view.meaning, _told(view)) for view in views.VIEWS]
+        return markdown(("View", "A row is", "Columns"), told, 1)
     if name == "statuses":
         return markdown(("Status", "Meaning"), [(str(status), status.meaning) for status in Status], 1)
     if name == "doubts":
@@ -151,6 +154,16 @@ def part(name: str) -> str:
     if name in TABLES:
         return markdown(("Column", "Type", "Meaning"), list(columns(TABLES[name])), 2)
     return markdown(("File", "What it is"), files(name.removeprefix("files ")), 1)
+
+
+def _told(view: views.View) -> str:
+    """Its columns, with their meaning those that are the view's own."""
+    return ", ".join(
+        f"`{one.field.name}` ({one.field.metadata[b'comment'].decode()})"
+        if one.is_own
+        else f"`{one.field.name}`"
+        for one in view.columns
+    )
 
 
 def rewritten(document: str, text: str) -> str:

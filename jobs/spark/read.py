@@ -9,7 +9,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, DataType, StructField, StructType
 
 from transcribe.storage.s3 import is_s3
 from transcribe.tables.delta import KeyedTable
@@ -19,7 +19,7 @@ Name = Literal["transcripts", "failures", "runs"]
 
 
 def read_table(spark: SparkSession, tables: Tables, name: Name) -> DataFrame:
-    """A table with the documented columns, in their order.
+    """A table with the documented columns, in their order and with their comments.
 
     One on S3 is read by Spark's own connector if it has one, else through the driver's memory.
     """
@@ -27,8 +27,8 @@ def read_table(spark: SparkSession, tables: Tables, name: Name) -> DataFrame:
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
-    """An Arrow schema as Spark's."""
-    return from_arrow_schema(schema)
+    """An Arrow schema as Spark's, its comments too: ``DESCRIBE`` shows the columns'."""
+    return _commented(from_arrow_schema(schema), schema)
 
 
 def read(spark: SparkSession, table: KeyedTable) -> DataFrame:
@@ -44,7 +44,27 @@ def read(spark: SparkSession, table: KeyedTable) -> DataFrame:
     frame = spark.read.schema(schema).option("basePath", base).parquet(*files)
     for name in table.partition_by:  # Spark takes each %XX of a folder's name for a Latin-1 character
         frame = frame.withColumn(name, F.decode(F.encode(name, "ISO-8859-1"), "UTF-8"))
-    return frame.select(*table.schema.names)
+    return frame.to(schema)
+
+
+def _commented(struct: StructType, fields: pa.Schema | pa.StructType) -> StructType:
+    return StructType(
+        [
+            StructField(one.name, _commented_type(one.dataType, field.type), one.nullable, _comment(field))
+            for one, field in zip(struct, fields, strict=True)
+        ]
+    )
+
+
+def _commented_type(type_: DataType, arrow: pa.DataType) -> DataType:
+    if isinstance(type_, ArrayType):
+        return ArrayType(_commented_type(type_.elementType, arrow.value_type), type_.containsNull)
+    return _commented(type_, arrow) if isinstance(type_, StructType) else type_
+
+
+def _comment(field: pa.Field) -> dict[str, str]:
+    meaning = (field.metadata or {}).get(b"comment")
+    return {"comment": meaning.decode()} if meaning else {}
 
 
 def _spark_scheme(spark: SparkSession, uri: str) -> str | None:

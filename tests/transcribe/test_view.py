@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from browser_fixtures import findings
 from published_fixtures import publish, sound_row
 
 from transcribe import view
@@ -43,7 +44,7 @@ def page(output: Path, file: Path, *more: str) -> str:
 def test_words_verdicts_lanes_and_sound_are_on_the_page(tmp_path: Path, output: Path) -> None:
     html = page(output, tmp_path / "call.html")
     assert html.count('class="w"') == 7 and EVIL not in html
-    assert "rejected:too_many_characters" in html and "channel 1" in html
+    assert "rejected:too_many_characters" in html and "<b>channel 1: 1</b>" in html
     assert '--d:100" data-s="1.0"' in html and '--d:14" data-s="0.5"' in html, "shade by probability"
     encoded = re.search(r"data:audio/flac;base64,([^\"]+)", html)
     assert encoded is not None
@@ -101,5 +102,5 @@ def test_a_click_on_a_word_plays_it(tmp_path: Path, output: Path, browser) -> No
     tab.locator("[data-lane]").first.click()  # its middle
     tab.wait_for_function("Math.abs(player.currentTime - 5) < 0.6")
     tab.evaluate("player.pause()")
-    assert errors == []
+    assert errors == [] and findings(tab) == []
     tab.close()

@@ -76,7 +76,7 @@ def _lane(lane: int, transcript: Transcript, sound: Sound | None, duration_s: fl
     upper = [f"{i * step:.1f},{20 - 19 * peak:.1f}" for i, peak in enumerate(peaks)]
     lower = [f"{i * step:.1f},{20 + 19 * peak:.1f}" for i, peak in reversed(list(enumerate(peaks)))]
     return {
-        "channel": lane,
+        "name": _name(lane, transcript),
         "outline": " ".join([*upper, *lower]),
         "covered": [
             stretch(u.start_s, u.end_s) for u in transcript.utterances if u.published and u.channel == lane
@@ -87,6 +87,12 @@ def _lane(lane: int, transcript: Transcript, sound: Sound | None, duration_s: fl
             if d.channel == lane and d.end_s > d.start_s
         ],
     }
+
+
+def _name(lane: int, transcript: Transcript) -> str:
+    """The channel and, where the manifest names one, its speaker."""
+    speaker = next((one.speaker for one in transcript.utterances if one.channel == lane), "")
+    return f"channel {lane}: {speaker}" if speaker not in ("", f"channel_{lane}") else f"channel {lane}"
 
 
 def _words(transcript: Transcript) -> list[Word]:

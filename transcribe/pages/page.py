@@ -50,5 +50,5 @@ def number(value: float | None, decimals: int = 0) -> str:
 
 def clock(time_s: float) -> str:
     """Minutes and seconds, as a player shows them."""
-    minutes, seconds = divmod(time_s, 60)
+    minutes, seconds = divmod(round(time_s, 1), 60)
     return f"{int(minutes)}:{seconds:04.1f}"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from browser_fixtures import findings
 from nightly_fixtures import write_registry
 from plan_fixtures import to_do
 from published_fixtures import publish, sound_row
@@ -94,7 +95,7 @@ def test_a_browser_shows_it_at_any_width_without_network_or_scripts(page: Path, 
         asked: list[str] = []
         tab.on("request", lambda request, asked=asked: asked.append(request.url))
         tab.goto(page.as_uri())
-        assert tab.title() == "Run run-1: bad" and asked == [page.as_uri()]
+        assert tab.title() == "Run run-1: good" and asked == [page.as_uri()]
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-        assert tab.locator(".bars i").count() >= 4
+        assert tab.locator(".bars i").count() >= 4 and findings(tab) == []
         tab.close()
