@@ -108,7 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--table", default="transcripts", choices=get_args(Name), help="whose rows; default: transcripts")
     add("--where", metavar="SQL", help="""a condition, such as "language = 'da' and date >= '2026-11-01'" """)
-    add("--ids", nargs="+", default=[], metavar="ID", help="@FILE: one a line of that file")
+    add("--ids", nargs="+", action="extend", default=[], metavar="ID", help="@FILE: one a line of that file")
     add("--date", help="YYYY-MM-DD")
     add("--region")
     add("--language", help="of the row: en")

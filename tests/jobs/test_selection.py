@@ -30,7 +30,7 @@ def test_the_command_line_says_what_a_notebook_says() -> None:
 def test_ids_come_from_the_command_line_and_from_files(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_text("b\n\nc d\né\n")
-    found = parsed("--ids", "a", f"@{path}")
+    found = parsed("--ids", "a", "--ids", f"@{path}")
     assert found.ids == ("a", "b", "c d", "é")
     assert str(found) == "transcripts: ids a, b, c d and 1 more"
     with pytest.raises(ConfigError, match=r"--ids = '@/nowhere': cannot be read"):

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from transcribe.config import Config
+from transcribe.console import Console
 from transcribe.errors import ConfigError, ModelError, TranscribeError
 from transcribe.escape import tolerant_stdout
 from transcribe.evaluate.evaluation import Asked, evaluate
 from transcribe.evaluate.normalise import NORMALISERS
 from transcribe.evaluate.systems import Answers, Measured, System, run_library
+from transcribe.inputs.read import read
 from transcribe.storage.s3 import S3Options
 
 
@@ -53,7 +55,10 @@ def asked_of(options: argparse.Namespace) -> Asked:
 
 
 def by_library(manifest: str, config: Config, _: str) -> tuple[Answers, Measured]:
-    return run_library(manifest, config, S3Options.of(config.storage))
+    s3 = S3Options.of(config.storage)
+    inputs = read(manifest, config, s3)
+    with Console(len(inputs.recordings), config.job.progress_s, sys.stderr) as console:
+        return run_library(inputs, config, s3, console.update)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from transcribe import pipeline
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import Reference
-from transcribe.inputs.read import read
+from transcribe.inputs.read import Inputs
 from transcribe.models.registry import Registry
 from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
@@ -79,15 +79,17 @@ def write_manifest(references: Sequence[Reference], uri: str, s3: S3Options, ide
     return uri
 
 
-def run_library(manifest: str, config: Config, s3: S3Options) -> tuple[Answers, Measured]:
+def run_library(
+    inputs: Inputs, config: Config, s3: S3Options, on_progress: pipeline.Tell
+) -> tuple[Answers, Measured]:
     """All recordings of a manifest through ``pipeline.transcribe``, in this process."""
-    inputs = read(manifest, config, s3)
     answers: Answers = {id_: one.failure for id_, one in inputs.unplannable.items()}
     last = pipeline.Progress()
 
     def tell(progress: pipeline.Progress) -> None:
         nonlocal last
         last = progress
+        on_progress(progress)
 
     started_s, cores_before_s = time.perf_counter(), _core_s()
     registry = Registry.of(config)
