@@ -49,6 +49,9 @@ class Removed:
             f"removed     {self.n_recordings} recordings: {self.n_transcripts} transcripts,"
             f" {self.n_failures} failures, {self.n_others} rows of other tables"
         ]
+        n_absent = self.n_recordings - self.n_transcripts - self.n_failures
+        if n_absent > 0:
+            lines.append(f"absent      {n_absent} of them from both tables: removed before, or never taken")
         if self.erased:
             lines.append(
                 f"erased      old files and logs of {self.erased.n_tables} tables,"

@@ -126,6 +126,7 @@ def test_without_now_the_rows_are_gone_and_a_second_time_erases_the_files(tables
     assert traces(Path(tables.root))
     again = taken_out(tables, now=True)
     assert (again.n_transcripts, again.n_failures, again.n_others) == (0, 0, 0)
+    assert "absent      1 of them" in str(again) and "absent" not in str(done)
     left = [line for line in traces(Path(tables.root)) if URI not in line]
     assert left == []
 

@@ -136,18 +136,20 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    """A table a system, then its most frequent errors."""
+    """A table a system, without columns in which there is nothing, then its most frequent errors."""
     lines: list[str] = []
     for system, of_system in found.items():
         lines += ["", f"{system}: {_speed_line(of_system['speed'])}".rstrip(": ")]
-        head = ["", "rec.", "failed", "words", "95 %", "S/D/I", *(title for title, _ in COLUMNS.values())]
-        table = [head, *(_line(name, values) for name, values in of_system["groups"].items())]
+        groups = of_system["groups"]
+        keys = [key for key in COLUMNS if any(values[key] is not None for values in groups.values())]
+        head = ["", "rec.", "failed", "words", "95 %", "S/D/I", *(COLUMNS[key][0] for key in keys)]
+        table = [head, *(_line(name, values, keys) for name, values in groups.items())]
         widths = [max(len(row[i]) for row in table) for i in range(len(head))]
         lines += [
             "  ".join(
                 cell.ljust(w) if not i else cell.rjust(w)
                 for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
+            ).rstrip()
             for row in table
         ]
         for kind, edits in of_system["frequent"].items():
@@ -156,7 +158,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     return "\n".join(lines[1:])
 
 
-def _line(name: str, values: Figures) -> list[str]:
+def _line(name: str, values: Figures, keys: Sequence[str]) -> list[str]:
     low_high = values["wer_interval"]
     return [
         name,
@@ -165,7 +167,7 @@ def _line(name: str, values: Figures) -> list[str]:
         str(values["n_words"]),
         f"{low_high[0]:.3f}-{low_high[1]:.3f}" if low_high else "",
         "/".join(str(values[kind]) for kind in ("substitutions", "deletions", "insertions")),
-        *("" if values[key] is None else shown(values[key]) for key, (_, shown) in COLUMNS.items()),
+        *("" if values[key] is None else COLUMNS[key][1](values[key]) for key in keys),
     ]
 
 
