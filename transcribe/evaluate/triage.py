@@ -87,7 +87,7 @@ class Findings:
     @property
     def conclusion(self) -> str:
         """What ``stage`` is: without the true text a change shows only what the text hangs on."""
-        is_guess = self.truth is None and self.tried and not self.tried[0].failure and self.stage != "none"
+        is_guess = self.truth is None and self.tried and not self.tried[0].failure
         return "hangs on" if is_guess else "goes wrong at"
 
 
@@ -162,7 +162,10 @@ def conclusion(tried: Sequence[Tried], warnings: Sequence[str], has_truth: bool)
             "model",
             f"no change helps: {base.errors.errors} errors in {base.errors.n_reference} words stay",
         )
-    return "none", "no change gives another text: give the true text, or another model"
+    return (
+        "none",
+        f"no change makes more than {DIFFERS:.0%} of the words others: give the true text, or another model",
+    )
 
 
 def _changed(config: Config, variant: Variant) -> Config:

@@ -20,7 +20,7 @@ def triage_page(found: Findings) -> str:
         conclusion=found.conclusion,
         stage=found.stage,
         why=found.why,
-        tried=[_shown(one, wanted.split()) for one in found.tried],
+        tried=[_shown(one, wanted.split(), found.tried[0].text) for one in found.tried],
     )
 
 
@@ -40,7 +40,7 @@ def as_text(found: Findings) -> str:
     return "\n".join(lines)
 
 
-def _shown(one: Tried, wanted: Sequence[str]) -> dict[str, Any]:
+def _shown(one: Tried, wanted: Sequence[str], first: str) -> dict[str, Any]:
     transcript = one.transcript
     utterances = transcript.utterances if transcript else ()
     doubts = sorted({u.verdict for u in utterances if u.verdict != "ok"})
@@ -53,6 +53,7 @@ def _shown(one: Tried, wanted: Sequence[str]) -> dict[str, Any]:
         "speech_s": transcript.coverage.speech_s if transcript else 0.0,
         "covered_s": transcript.coverage.covered_s if transcript else 0.0,
         "verdicts": ", ".join(doubts),
+        "is_same": bool(one.variant.settings or one.variant.drop_hint) and one.text == first,
         "words": _marked(one.text.split(), wanted),
     }
 
@@ -67,4 +68,4 @@ def _marked(words: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, bool
 
 
 def _plain(word: str) -> str:
-    return re.sub(r"[\W_]", "", word).casefold()
+    return re.sub(r"^[\W_]+|[\W_]+$", "", word).casefold()

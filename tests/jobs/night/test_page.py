@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from browser_fixtures import findings
+from browser_fixtures import faults
 from nightly_fixtures import write_registry
 from plan_fixtures import to_do
 from published_fixtures import publish, sound_row
@@ -89,13 +89,9 @@ def test_a_run_that_has_lost_its_spark_ends_without_a_page(
 
 
 @pytest.mark.browser
-def test_a_browser_shows_it_at_any_width_without_network_or_scripts(page: Path, browser) -> None:  # type: ignore[no-untyped-def]
-    for width in (390, 1280):
-        tab = browser.new_page(viewport={"width": width, "height": 800})
-        asked: list[str] = []
-        tab.on("request", lambda request, asked=asked: asked.append(request.url))
-        tab.goto(page.as_uri())
-        assert tab.title() == "Run run-1: good" and asked == [page.as_uri()]
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-        assert tab.locator(".bars i").count() >= 4 and findings(tab) == []
-        tab.close()
+def test_a_browser_shows_it_at_any_width_without_network(page: Path, browser) -> None:  # type: ignore[no-untyped-def]
+    assert faults(browser, page) == []
+    tab = browser.new_page()
+    tab.goto(page.as_uri())
+    assert tab.title() == "Run run-1: good" and tab.locator(".bars i").count() >= 4
+    tab.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from browser_fixtures import faults
 from evaluation_fixtures import failed, transcript
 from nightly_fixtures import clip, settings, write_registry
 from published_fixtures import publish, sound_row
@@ -22,6 +23,7 @@ from transcribe.evaluate.triage import (
     Findings,
     Tried,
     Variant,
+    Votes,
     audio_facts,
     conclusion,
     language_votes,
@@ -70,13 +72,22 @@ def test_without_a_true_text_what_it_hangs_on_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("truth", "stage", "told"),
-    [(None, "vad", "hangs on"), (None, "none", "goes wrong at"), ("text", "vad", "goes wrong at")],
+    [(None, "vad", "hangs on"), (None, "none", "hangs on"), ("text", "vad", "goes wrong at")],
 )
 def test_without_a_true_text_nothing_is_called_wrong(truth: str | None, stage: str, told: str) -> None:
     recording = Recording("a", "/a.wav", "1", "eu", "2026-01-01")
     found = Findings(recording, truth, {}, [], [], tried(0, 8), stage, "why")
     assert as_text(found).splitlines()[-1] == f"{told:20} {stage}: why"
-    assert f"{told.capitalize()}:" in triage_page(found)
+    assert f"{told.capitalize()} <strong" in triage_page(found)
+
+
+@pytest.mark.browser
+def test_a_browser_shows_the_page(tmp_path: Path, browser) -> None:  # type: ignore[no-untyped-def]
+    recording = Recording("a", "/a.wav", "1", "eu", "2026-01-01")
+    votes = [Votes(0, 0.0, 9.0, (("en", 0.9), ("de", 0.1)))]
+    found = Findings(recording, "said", {"codec": "wav"}, ["clipped"], votes, tried(0, 8, 0), "vad", "why")
+    (tmp_path / "triage.html").write_text(triage_page(found))
+    assert faults(browser, tmp_path / "triage.html") == []
 
 
 def test_bad_audio_is_named_when_nothing_helps_and_a_failure_at_once() -> None:

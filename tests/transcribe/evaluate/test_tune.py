@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_fixtures import faults
 from evaluation_fixtures import transcript
 
 from jobs import tune as job
@@ -105,6 +106,13 @@ def test_a_sweep_halves_goes_on_where_it_stopped_and_writes_overlays(
     assert "<svg" in (output / "tune.html").read_text()
     assert job.main([*options, "--set=decode.full_context=true"]) == 0
     assert len(measured) == 2 * n_measured, "other settings are another sweep"
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("measured")
+def test_a_browser_shows_the_page(tmp_path: Path, references: Path, browser) -> None:  # type: ignore[no-untyped-def]
+    assert job.main([f"--references={references}", f"--output={tmp_path}", "--candidates=3"]) == 0
+    assert faults(browser, tmp_path / "tune.html") == []
 
 
 def test_settings_of_spark_get_sessions_of_their_own(
