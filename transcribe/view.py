@@ -1,8 +1,8 @@
 """A published transcript as a page: ``python -m transcribe.view RECORDING_ID --table DIR [--compare …]``.
 
 The page is one file with the sound in it: a click on a word plays it. ``--compare`` sets another version
-beside it: another folder of tables, or a version of the same table. Exit code 2 if there is nothing to
-show, or no place for it.
+beside it: ``before`` the current one, a version of the table by its number, or another folder of tables. Exit
+code 2 if there is nothing to show, or no place for it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.deliver.sound import Sound, read_sound
 from transcribe.deliver.transcript_page import Page, Version, lanes_of, transcript_page
-from transcribe.errors import RecordingError, TranscribeError
+from transcribe.errors import ConfigError, RecordingError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
 from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options
+from transcribe.tables import publication
 from transcribe.tables.rows import from_row
 from transcribe.tables.tables import Tables
+
+BEFORE = "before"
 
 
 def show(recording_id: str, table: str, compare: str | None = None, config: Config | None = None) -> Page:
@@ -33,9 +36,23 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
     versions = [_published(recording_id, table, None, s3)]
     if compare is not None:
         number = int(compare) if compare.isdigit() else None
+        if compare == BEFORE:
+            number = _version_before(recording_id, Tables(table, s3))
         versions.append(_published(recording_id, compare if number is None else table, number, s3))
     sound, why_silent = _sound(versions, config, s3)
     return transcript_page(versions, sound, why_silent)
+
+
+def _version_before(recording_id: str, tables: Tables) -> int:
+    """The table's version before the one that published the current row."""
+    published_at = tables.row_of(recording_id)[publication.NAME]
+    current = tables.transcripts.open()
+    for commit in current.history():
+        moment = commit.get(publication.NAME)
+        if moment and publication.parse(moment) == published_at:
+            return int(commit["version"]) - 1
+    remedy = f"the log of {tables.root} does not reach back to {published_at}: give a version or a folder"
+    raise ConfigError("--compare", BEFORE, remedy)
 
 
 def _published(recording_id: str, table: str, number: int | None, s3: S3Options) -> Version:
@@ -59,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("recording_id", metavar="RECORDING_ID")
     parser.add_argument("--table", required=True, metavar="DIR", help="output folder of the nightly job")
     parser.add_argument(
-        "--compare", metavar="DIR|VERSION", help="another output folder, or a version of the table"
+        "--compare", metavar="before|VERSION|DIR", help="as it was before, in a version, or in another output"
     )
     parser.add_argument(
         "--output", metavar="FILE", help="default: transcript.html", default="transcript.html"

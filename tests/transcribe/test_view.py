@@ -12,8 +12,12 @@ import pytest
 import soundfile
 from browser_fixtures import findings
 from published_fixtures import publish, sound_row
+from tables_fixtures import LOCAL, transcript
+from tables_fixtures import publish as publish_wave
 
 from transcribe import view
+from transcribe.errors import ConfigError
+from transcribe.tables.tables import Tables
 
 EVIL = "</script><script>document.title='taken'</script>"
 
@@ -70,6 +74,18 @@ def test_two_versions_show_the_words_that_differ(tmp_path: Path, output: Path, c
     ]
     same = page(output, tmp_path / "same.html", "--compare", "0")
     assert "Wavy: 0 words differ" in same and same.count("<section data-version>") == 2
+
+
+def test_a_row_is_held_against_what_it_was_before_its_last_run(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path / "out"), LOCAL)
+    said = transcript("a")["utterances"][0]
+    other = {**said, "words": [{**said["words"][0], "text": "bye"}]}
+    for wave, rows in enumerate([{"a": said}, {"a": other}, {"b": said}]):
+        publish_wave(tables, wave, [transcript(id_, utterances=[one]) for id_, one in rows.items()])
+    html = view.show("a", tables.root, "before").html
+    assert "Wavy: 2 words differ" in html and html.index("bye") < html.index(" hello</span>")
+    with pytest.raises(ConfigError, match="version"):
+        view.show("b", tables.root, "before")
 
 
 def test_what_is_missing_is_said(
