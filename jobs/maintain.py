@@ -34,9 +34,10 @@ class Maintenance:
 
     def __str__(self) -> str:
         would = "would be " if self.only_planned else ""
+        merged, deleted = ("would merge", "delete") if self.only_planned else ("merged", "deleted")
         lines = [
-            f"{one.name:<12} {one.n_files} files, {one.n_merged} of them {would}merged into {one.n_made};"
-            f" {one.n_deleted} that nothing needs {would}deleted ({one.deleted_bytes / 1e6:.1f} MB)"
+            f"{one.name:<12} {one.n_files} files: {merged} {one.n_merged} into {one.n_made},"
+            f" {deleted} {one.n_deleted} that nothing needs ({one.deleted_bytes / 1e6:.1f} MB)"
             for one in self.tables
         ]
         gone = f"{len(self.ended)} failures {would}ended: source gone, not seen within the retention"

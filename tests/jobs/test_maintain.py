@@ -33,13 +33,13 @@ def test_it_merges_deletes_and_ends_and_says_so(tables: Tables, capsys: pytest.C
     alive = Scratch(os.environ["SPARK_LOCAL_DIRS"])  # removes what the killed run has left, as any run does
     assert maintain.main(["--output", tables.root, "--retention-h", "0"]) == 0
     said = capsys.readouterr().out
-    assert "transcripts  4 files, 4 of them merged into 1; 5 that nothing needs deleted" in said
+    assert "transcripts  4 files: merged 4 into 1, deleted 5 that nothing needs" in said
     assert "ended        1 failures ended" in said and "scratch      0 folders" in said
     assert tables.current_failures().num_rows == 0 and tables.transcripts.n_rows() == 4
     assert alive.folder.is_dir()
     alive.remove()
     assert maintain.main(["--output", tables.root]) == 0
-    assert "1 files, 0 of them merged into 0; 0 that nothing needs" in capsys.readouterr().out
+    assert "1 files: merged 0 into 0, deleted 0 that nothing needs" in capsys.readouterr().out
 
 
 def test_what_killed_runs_have_left_goes(tables: Tables, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_the_plan_does_nothing(tables: Tables, tmp_path: Path, capsys: pytest.Ca
     assert maintain.main(["--output", tables.root, "--retention-h=0", "--plan"]) == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
     said = capsys.readouterr().out
-    assert "4 of them would be merged into 1; 1 that nothing needs would be deleted" in said
+    assert "would merge 4 into 1, delete 1 that nothing needs" in said
     assert "1 failures would be ended" in said and "1 folders of killed runs on this machine would be" in said
 
 
