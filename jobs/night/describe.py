@@ -82,9 +82,7 @@ def _work(plan: Plan, n_unknown: int, rtfx: float, n_runs: int) -> str:
     if not rtfx:
         return f"{hours}; the time is unknown: no run has published anything yet"
     minutes = plan.audio_s / rtfx / 60
-    return (
-        f"{hours}; about {minutes:.0f} min at RTFx {rtfx:.1f}, as the last {n_runs} run{'s' * (n_runs > 1)}"
-    )
+    return f"{hours}; about {minutes:.0f} min at RTFx {rtfx:.1f}, as the last {n_runs} runs"
 
 
 def _groups(plan: Plan) -> Iterator[str]:
