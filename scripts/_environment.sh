@@ -4,6 +4,7 @@
 #   use_java                  JAVA_HOME of a Java that Spark runs on; from a package when there is none, and then
 #                             .venv/bin/activate sets it, too
 #   use_torch N               after these: transformers N and PyTorch on top of .venv, made or reused; first on PATH
+#   use_whisperx          likewise WhisperX, with the PyTorch and transformers that it pins
 #   use_spark N               likewise pyspark N, such as 4.0
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -38,6 +39,11 @@ use_torch() {
   _layer "$PWD/.venv/torch" 'torch==2.13.0'  # take a build for CPUs, by pip's own settings: others are GBs
   _layer "$folder" "$wanted" "$PWD/.venv/torch"
   _first "$folder"
+}
+
+use_whisperx() {
+  _layer "$PWD/.venv/whisperx" 'whisperx>=3.8.6,<3.9'
+  _first "$PWD/.venv/whisperx"
 }
 
 use_spark() {

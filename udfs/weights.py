@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 
 from transcribe.errors import ModelError
-from transcribe.models.cache import fetch
+from transcribe.models.checking import make_ready
 from transcribe.models.registry import Weights
 
 PROBLEMS = "host string, problem string"
@@ -30,7 +30,7 @@ def fetch_all(entries: Sequence[Weights]) -> Callable[[Iterator[pd.DataFrame]], 
 
 def _problem(entry: Weights) -> str:
     try:
-        fetch(entry)
+        make_ready(entry)
     except ModelError as error:
         return str(error)
     return ""

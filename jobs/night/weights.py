@@ -6,17 +6,18 @@ from jobs.night import stages
 from jobs.night.plan import Plan
 from jobs.night.run import Run
 from transcribe.errors import ModelError
-from transcribe.models.cache import fetch
+from transcribe.models.checking import make_ready, with_aligners
 from transcribe.models.networks import VAD_NETWORK
 from transcribe.models.registry import Weights
 from udfs.weights import PROBLEMS, fetch_all
 
 
 def needed(run: Run, planned: Plan) -> list[Weights]:
-    """By what may be decoded, identified and found; those without files are left out."""
+    """By what may be decoded, identified and found, and what times its words."""
     names = {name for one in planned.to_do.values() for name in one.models}
     names |= {one.identifier for one in planned.to_do.values() if one.identifier}
-    return [VAD_NETWORK, *(run.registry.get(name) for name in sorted(names) if run.registry.get(name).files)]
+    entries = with_aligners(run.registry.get(name) for name in sorted(names))
+    return [VAD_NETWORK, *entries]
 
 
 def fetch_everywhere(run: Run, planned: Plan) -> None:
@@ -26,7 +27,7 @@ def fetch_everywhere(run: Run, planned: Plan) -> None:
     context = run.spark.sparkContext
     if (context.master or "").startswith("local"):
         for entry in entries:
-            fetch(entry)
+            make_ready(entry)
         return
     n_tasks = 4 * context.defaultParallelism
     with run.steps.step("fetching models", stages.FEEDING_POOL):

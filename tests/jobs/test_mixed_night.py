@@ -1,12 +1,14 @@
-"""A night whose routes lead to three models and two engines: Whisper base, Whisper tiny.en, Moonshine."""
+"""A night whose routes lead to models of four kinds: Whisper base, tiny.en, Moonshine, audio LLMs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import yaml
+from audio_llm_fixtures import PROMPT, entry_of, qwen2_audio
 from core_fixtures import texts
 from nightly_fixtures import broken_invariants, clip, current, write_manifest
 from torch_fixtures import needed
@@ -21,15 +23,26 @@ if TYPE_CHECKING:
 needed("transformers")
 pytestmark = [pytest.mark.torch, pytest.mark.weights, pytest.mark.spark]
 
-ROUTES = {"us": "tiny.en", "uk": "moonshine-tiny-en"}
-CLIPS = {"us": "call_agent_1", "uk": "call_caller_1", "eu": "fr_delivery"}
+ROUTES = {"us": "tiny.en", "uk": "moonshine-tiny-en", "lab": "llm", "shed": "llm-untimed"}
+CLIPS = {
+    **{"us": "call_agent_1", "uk": "call_caller_1", "eu": "fr_delivery"},
+    **{"lab": "call_agent_1", "shed": "call_agent_1"},
+}
+SAID = texts()["call_agent_1"][1]
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
-    """The shipped models, English ones in production for a region each."""
+    """The shipped models, English ones in production for a region each; two that always answer ``SAID``."""
+    weights = qwen2_audio(tmp_path / "llm", ["Speech:", *SAID.split()])
+    traits = {"prompt": PROMPT, "answer": "Speech: (?P<text>.*)"}
+    added = {
+        "llm": entry_of(weights, traits=traits, align_with=["base-torch"]),
+        "llm-untimed": entry_of(weights, traits=traits),
+    }
     folder = tmp_path / "models"
     folder.mkdir()
+    (folder / "llm.yaml").write_text(yaml.safe_dump({"models": added}))
     for file in (CONF / "models").glob("*.yaml"):
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         for name in set(ROUTES.values()) & set(content.get("models", {})):
@@ -51,15 +64,28 @@ def test_each_recording_is_heard_by_its_routes_model(
     report = nightly.run(
         spark, input=str(manifest), output=str(tmp_path / "out"), overrides={"models": str(registry)}
     )
-    assert (report.n_published, report.verdict) == (3, "good"), str(report)
+    assert (report.n_published, report.verdict) == (5, "good"), str(report)
     found = {row["region"]: row for row in current(tmp_path / "out", "transcripts").values()}
     assert {region: (row["model"], row["engine"]) for region, row in found.items()} == {
         "us": ("tiny.en", "ctranslate2"),
         "uk": ("moonshine-tiny-en", "seq2seq"),
         "eu": ("base", "ctranslate2"),
+        "lab": ("llm", "audio_llm"),
+        "shed": ("llm-untimed", "audio_llm"),
     }
     errors = ErrorCount()
     for region, name in CLIPS.items():
         errors += count_errors(texts()[name][1], found[region]["text"], texts()[name][0])
     assert errors.rate < 0.08
     assert broken_invariants(tmp_path / "out") == []
+    assert found["lab"]["text"] == found["shed"]["text"] == SAID
+    by_llm, by_whisper = (
+        np.array(
+            [word["start_s"] for utterance in found[region]["utterances"] for word in utterance["words"]]
+        )
+        for region in ("lab", "us")
+    )
+    assert np.median(abs(by_llm - by_whisper)) < 0.2  # by the attention of base, and of tiny.en
+    untimed = found["shed"]
+    assert all(not utterance["words"] for utterance in untimed["utterances"])
+    assert untimed["coverage"]["covered_s"] == untimed["coverage"]["speech_s"] > 3

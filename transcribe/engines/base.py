@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from transcribe.alignment.recipe import Reading
 from transcribe.errors import ModelError
-from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,20 @@ class Reader(Protocol):
 
     def read(self, chunk: ChunkAudio, text: str) -> Reading:
         """Attention of all heads. ``chunk`` is no longer than what the model hears at once."""
+        ...
+
+
+class Aligner(Protocol):
+    """A model that can say when the words of any text are said, whoever wrote it."""
+
+    def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:
+        """The words of ``text``, all of it, in order, each with a time inside the chunk and how probable this
+        model finds it there. Empty when the text cannot be aligned: it is empty, or too long for the model.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back all memory."""
         ...
 
 

@@ -45,7 +45,7 @@ class EngineCache:
             kept = None
         fresh = kept is None
         if kept is None:
-            n_bytes = size_bytes(entry)
+            n_bytes = sum(size_bytes(one) for one in (entry, *entry.aligners))
             self._make_room(config.engines.max_memory_gb * 1e9 - n_bytes)
             kept = _Loaded(self._load(entry, config, device), made_of, n_bytes)
         self._loaded[place] = kept
@@ -68,4 +68,6 @@ def _made_of(entry: ModelEntry, config: Config) -> tuple[str, ...]:
     """All that its engine is loaded with; what a call may have otherwise is no part of it."""
     own = entry.applied_to(config)
     decode = own.decode.model_dump_json(exclude=set(OF_A_CALL))
-    return entry.revision, entry.engine, entry.traits.model_dump_json(), decode, own.engines.model_dump_json()
+    network = (entry.revision, entry.engine, entry.traits.model_dump_json())
+    aligners = (part for one in entry.aligners for part in _made_of(one, config))
+    return *network, decode, own.engines.model_dump_json(), *aligners

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from transcribe.config import Config
+from transcribe.engines.aligned import AlignedEngine
 from transcribe.engines.base import Device, Engine
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ModelError
@@ -15,10 +16,19 @@ from transcribe.models.registry import ModelEntry
 
 
 def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
-    """The model of ``entry`` under ``config`` with the entry's own settings; its package is imported now.
+    """The model of ``entry`` under ``config`` with the entry's own settings, and those that time its words.
 
-    Raises ``ModelError`` when the weights are nowhere, not the right bytes, or cannot be loaded.
+    Packages are imported now. Raises ``ModelError`` when the weights are nowhere, not the right bytes, or
+    cannot be loaded.
     """
+    engine: Engine = _load(entry, config, device)
+    if not entry.aligners:
+        return engine
+    return AlignedEngine(engine, [(one.speaks, _load(one, config, device)) for one in entry.aligners])
+
+
+def _load(entry: ModelEntry, config: Config, device: Device) -> Any:
+    """An ``Engine``, or an ``Aligner`` where the entry's engine is one."""
     kind = ENGINES[entry.engine]
     try:
         module = importlib.import_module(kind.module)
@@ -26,8 +36,7 @@ def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
         remedy = f": pip install 'spark-transcribe[{kind.extra}]'" if kind.extra else ""
         raise ModelError(f"the engine {entry.engine} is not installed ({error}){remedy}") from error
     model_dir = fetch(entry) if entry.files else Path()
-    engine: Engine = module.load(model_dir, entry.applied_to(config), device, entry.traits)
-    return engine
+    return module.load(model_dir, entry.applied_to(config), device, entry.traits)
 
 
 def choose_device(config: Config, n_cores: int, gpu: int | None = None) -> Device:

@@ -26,7 +26,7 @@ from transcribe.engines.seq2seq_whisper import WhisperModel
 from transcribe.errors import ConfigError, ModelError
 from transcribe.models.moonshine import is_moonshine
 from transcribe.models.traits import Traits
-from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+from transcribe.types import ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,10 @@ class Model(Protocol):
         """How all heads attend to a chunk while the model writes ``text``."""
         ...
 
+    def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:
+        """See ``base.Aligner``."""
+        ...
+
 
 def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> Seq2SeqEngine:
     """See ``engines.names``."""
@@ -61,7 +65,7 @@ def load(model_dir: Path, config: Config, device: Device, traits: Traits) -> Seq
 
 
 class Seq2SeqEngine:
-    """Implements ``engines.base.Engine`` and ``LanguageIdentifier``."""
+    """Implements ``engines.base.Engine``, ``LanguageIdentifier`` and ``Aligner``."""
 
     def __init__(self, model_dir: Path, config: Config, device: Device, traits: Traits) -> None:
         """Raises ``ModelError`` when the weights cannot be loaded on the device."""
@@ -106,6 +110,15 @@ class Seq2SeqEngine:
         with torch.inference_mode():
             return self._model.read(chunk, text)
 
+    def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:
+        """See ``base.Aligner``."""
+
+        def aligned() -> tuple[HypothesisWord, ...]:
+            with torch.inference_mode():
+                return self._model.align(chunk, text)
+
+        return self._pool.submit(aligned).result()  # by one thread, like all that is done here
+
     def _run(
         self,
         chunks: Sequence[ChunkAudio],
@@ -132,7 +145,7 @@ def number_format(compute_type: str, kind: str, is_whisper: bool) -> torch.dtype
         return torch.bfloat16 if has_amx_bfloat16() else torch.int8 if has_int8 else torch.float32
     if compute_type not in FORMATS:
         raise ConfigError(
-            "decode.compute_type", compute_type, f"the engine seq2seq knows auto, {', '.join(FORMATS)}"
+            "decode.compute_type", compute_type, f"engines in PyTorch know auto, {', '.join(FORMATS)}"
         )
     if compute_type == "int8" and not has_int8:
         remedy = "in the engine seq2seq it is for Whisper on processors with VNNI; take auto"

@@ -158,15 +158,15 @@ class Whisper:
         """The decoder's output, shape (rows, width), → float32 logits of the next token."""
         return self._project(_norm(x, self._decoder_norm)).float()
 
-    def read(self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]]) -> Tensor:
-        """One pass over whole texts, shape (chunks, tokens), each beside its chunk's memory.
-
-        Gives the attention scores, before softmax, of ``heads`` ((layer, head), …), float32, shape (chunks,
-        heads, tokens, frames). No layer above the last one of them is run.
-        """
+    def read(
+        self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]], whole: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """One pass over texts, shape (chunks, tokens), each beside its chunk's memory → attention scores
+        before softmax of ``heads`` ((layer, head), …), float32, shape (chunks, heads, tokens, frames), and
+        what the last layer puts out that is run: the last with one of the heads, or of all if ``whole``."""
         x = self.embed(tokens, 0)
         scores: dict[tuple[int, int], Tensor] = {}
-        for n, layer in enumerate(self._decoder[: 1 + max(layer for layer, _ in heads)]):
+        for n, layer in enumerate(self._decoder[: None if whole else 1 + max(layer for layer, _ in heads)]):
             query, key, value = _heads(layer.qkv(_norm(x, layer.norm)), 3, self.n_heads)
             own = F.scaled_dot_product_attention(query, key, value, is_causal=True)
             x = x + layer.out(_side_by_side(own))
@@ -175,7 +175,7 @@ class Whisper:
             scores |= {(n, head): of_layer[:, head].float() for at, head in heads if at == n}
             x = x + layer.cross_out(_side_by_side(_shares(of_layer) @ memory.values[n]))
             x = x + layer.mlp(x)
-        return torch.stack([scores[head] for head in heads], 1)
+        return torch.stack([scores[head] for head in heads], 1), x
 
     def layers(self) -> Sequence[DecoderLayer]:
         return self._decoder

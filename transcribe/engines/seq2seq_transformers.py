@@ -25,7 +25,15 @@ from transcribe.errors import ModelError
 from transcribe.languages import UNDETERMINED
 from transcribe.models.moonshine import is_moonshine
 from transcribe.models.traits import Traits
-from transcribe.types import SAMPLE_RATE, Candidate, ChunkAudio, DecodeOptions, Hypothesis, LanguageScores
+from transcribe.types import (
+    SAMPLE_RATE,
+    Candidate,
+    ChunkAudio,
+    DecodeOptions,
+    Hypothesis,
+    HypothesisWord,
+    LanguageScores,
+)
 
 MAX_TOKENS_PER_S = 12.5
 """Where the model's entry names no bound."""
@@ -114,9 +122,32 @@ class TransformersModel:
             for logprobs, text in ranked
         )
         logprobs, text = ranked[0]
+        return Hypothesis(
+            candidates[0].text,
+            chunk.language or UNDETERMINED,
+            self._timed(chunk, heard, text, logprobs),
+            avg_logprob=candidates[0].avg_logprob,
+            no_speech_prob=None,
+            candidates=candidates,
+        )
+
+    def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:
+        tokens = self._tokens.encode(text.strip(), add_special_tokens=False).ids
+        if not tokens or len(tokens) + 1 > self._max_positions:
+            return ()
+        heard = self._encoded(chunk)
+        return self._timed(chunk, heard, tokens, self._logprobs(self._read(heard, tokens).logits, tokens))
+
+    def _timed(
+        self,
+        chunk: ChunkAudio,
+        heard: Callable[[], dict[str, Any]],
+        text: list[int],
+        logprobs: Sequence[float],
+    ) -> tuple[HypothesisWord, ...]:
         heads = self._heads(self._attention(heard, text)).float().cpu().numpy()
         words, n_tokens = self._words(text)
-        timed = aligned(
+        return aligned(
             heads,
             slice(0, len(text) + 1),
             words,
@@ -125,14 +156,6 @@ class TransformersModel:
             chunk.duration_s,
             self._grid(chunk.duration_s, heads.shape[-1]),
             choose_heads=self._traits.heads is None,
-        )
-        return Hypothesis(
-            candidates[0].text,
-            chunk.language or UNDETERMINED,
-            timed,
-            avg_logprob=candidates[0].avg_logprob,
-            no_speech_prob=None,
-            candidates=candidates,
         )
 
     def _attention(self, heard: Callable[[], dict[str, Any]], text: list[int]) -> torch.Tensor:

@@ -131,7 +131,8 @@ class WhisperModel:
         n_layers, n_heads = self._network.n_layers, self._network.n_heads
         heads = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
         whole = torch.tensor([[*prompt, *tokens, tokenizer.eot]], device=self._network.device)
-        attention = _attention(self._network.read(whole, memory, heads)[0], chunk.duration_s, whole.shape[1])
+        scores, _ = self._network.read(whole, memory, heads)
+        attention = _attention(scores[0], chunk.duration_s, whole.shape[1])
         words, groups = tokenizer.split_to_word_tokens(tokens)
         return Reading(
             attention.reshape(n_layers, n_heads, *attention.shape[1:]),
@@ -141,6 +142,19 @@ class WhisperModel:
             chunk.duration_s,
             self._grid,
         )
+
+    def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:
+        tokenizer = self._tokens.of(chunk.language)
+        prompt, tokens = whisper_tokens.prompt(tokenizer), tokenizer.encode(f" {text.strip()}")
+        if not text.strip() or len(prompt) + len(tokens) + 1 > self._network.max_positions:
+            return ()
+        memory = self._encode([chunk], self.encoded_s(chunk.duration_s, False))
+        whole = torch.tensor([[*prompt, *tokens, tokenizer.eot]], device=self._network.device)
+        scores, heard = self._network.read(whole, memory, self._heads, whole=True)
+        logprobs = self._network.logits(heard[0, len(prompt) - 1 : -2]).log_softmax(-1)
+        said = tuple(logprobs.gather(-1, whole[0, len(prompt) : -1, None])[:, 0].tolist())
+        accepted = Found(tuple(tokens), sum(said) / len(said), True, said)
+        return self._words_of(chunk, len(prompt), accepted, scores[0])
 
     def _encode(self, chunks: Sequence[ChunkAudio], length_s: float) -> Memory:
         heard = (features(self._mel, chunk, length_s) for chunk in chunks)
@@ -178,7 +192,7 @@ class WhisperModel:
             n_longest = max(map(len, texts))
             rows = [text + [end] * (n_longest - len(text)) for text in texts]
             tokens = torch.tensor(rows, device=self._network.device)
-            read = self._network.read(tokens, memory.of([places[n] for n in group]), self._heads)
+            read, _ = self._network.read(tokens, memory.of([places[n] for n in group]), self._heads)
             for n, scores in zip(group, read, strict=True):
                 words.append(self._words_of(chunks[n], len(prompts[n]), accepted[n], scores))
         return words

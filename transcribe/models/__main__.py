@@ -22,7 +22,7 @@ from transcribe.languages import normalize_hint, whisper_code
 from transcribe.layers import shipped
 from transcribe.models.adding import Asked, add
 from transcribe.models.cache import fetch, is_cached
-from transcribe.models.checking import chosen, of_a_night, verify, warm
+from transcribe.models.checking import chosen, of_a_night, verify, warm, with_aligners
 from transcribe.models.differences import differences
 from transcribe.models.explain import explain
 from transcribe.models.networks import NETWORKS
@@ -132,7 +132,7 @@ def _warm(config: Config, options: argparse.Namespace) -> str:
 
 def _wanted(config: Config, options: argparse.Namespace) -> list[Weights]:
     registry = Registry.read(config)
-    return chosen(registry, options.names) if options.names else of_a_night(registry, config)
+    return with_aligners(chosen(registry, options.names)) if options.names else of_a_night(registry, config)
 
 
 def _diff(config: Config, options: argparse.Namespace) -> str:
@@ -189,7 +189,7 @@ def _line(entry: Weights) -> str:
         engine, languages = entry.engine, ",".join(entry.languages or ["many"])
     here = "fetched" if is_cached(entry) else "-"
     measured = str(entry.metrics[-1]) if entry.metrics else "-"
-    columns = f"{entry.name:<20} {entry.stage:<10} {engine:<12} {languages:<12} {here:<8} {entry.licence:<8}"
+    columns = f"{entry.name:<20} {entry.stage:<10} {engine:<14} {languages:<12} {here:<8} {entry.licence:<8}"
     return f"{columns} {measured}"
 
 

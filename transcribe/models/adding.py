@@ -111,6 +111,8 @@ def _entry(
 ) -> dict[str, Any]:
     languages = list(asked.languages) or (None if found.multilingual else ["en"])
     engine = asked.engine or found.engine
+    if engine in ("audio_llm", "whisperx_align") and not asked.languages:
+        raise ConfigError("--language", None, "its files do not say which languages it knows: name each")
     entry: dict[str, Any] = {
         "engine": engine,
         "revision": revision,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from transcribe.config import Config
+from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, ModelError
 from transcribe.models import checkpoint
 from transcribe.models.cache import check, default_cache_dir, fetch, is_cached
@@ -34,7 +36,7 @@ def _contradiction(entry: Weights) -> str:
     if not isinstance(entry, ModelEntry):
         return ""
     found = checkpoint.inspect(fetch(entry))
-    if entry.multilingual and not found.multilingual:
+    if entry.tells_languages and not found.multilingual:
         return "multilingual, says the entry; its files know one language"
     claimed = set(entry.languages or ())
     lacking = claimed & set(found.lacks) if entry.languages else set(found.lacks) - set(entry.lacks)
@@ -44,10 +46,30 @@ def _contradiction(entry: Weights) -> str:
 
 
 def of_a_night(registry: Registry, config: Config) -> list[Weights]:
-    """Every model that a route leads to, and those that identify languages and find speech."""
+    """Every model that a route leads to, those that time its words, identify languages and find speech."""
     names = {route.model for route in registry.all_routes if route.model}
     names |= {name for name in (config.model, config.language.model, config.language.fallback_model) if name}
-    return [*(registry.get(name) for name in sorted(names)), *NETWORKS.values()]
+    entries = [registry.get(name) for name in sorted(names)]
+    return [*with_aligners(entries), *NETWORKS.values()]
+
+
+def with_aligners(entries: Iterable[Weights]) -> list[Weights]:
+    """All whose weights are needed to run these: themselves and, once each, those that time their words."""
+    needed: dict[str, Weights] = {}
+    for entry in entries:
+        aligners = entry.aligners if isinstance(entry, ModelEntry) else ()
+        needed |= {one.name: one for one in (entry, *aligners)}
+    return list(needed.values())
+
+
+def make_ready(entry: Weights) -> None:
+    """Its engine's packages and its verified files are on this machine, or ``ModelError`` is raised."""
+    kind = ENGINES[entry.engine] if isinstance(entry, ModelEntry) else None
+    if kind and (missing := [name for name in kind.packages if importlib.util.find_spec(name) is None]):
+        remedy = f"pip install 'spark-transcribe[{kind.extra}]'"
+        raise ModelError(f"{entry.name}: its engine lacks {', '.join(missing)}: {remedy}")
+    if entry.files:
+        fetch(entry)
 
 
 def chosen(registry: Registry, names: Sequence[str]) -> list[Weights]:

@@ -16,6 +16,8 @@ CTRANSLATE2, SAFETENSORS, ONNX = "model.bin", ".safetensors", ".ort"
 SETTINGS = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json"}
     | {"tokenizer_config.json", "vocabulary.json", "vocabulary.txt", "model.safetensors.index.json"}
+    | {"processor_config.json", "chat_template.json", "chat_template.jinja", "special_tokens_map.json"}
+    | {"added_tokens.json", "vocab.json", "merges.txt", "tekken.json"}
 )
 N_MULTILINGUAL_TOKENS = 51_865
 """Of Whisper's vocabulary; English-only models have one fewer."""
@@ -73,6 +75,10 @@ def _transformers(folder: Path) -> Checkpoint:
     config, generation = _json(folder, "config.json"), {}
     if (folder / "generation_config.json").exists():
         generation = _json(folder, "generation_config.json")
+    if "audio_config" in config:  # beside the settings of a language model
+        return Checkpoint("audio_llm", multilingual=True)
+    if config.get("model_type") == "wav2vec2":
+        return Checkpoint("whisperx_align", multilingual=False)
     if config.get("model_type") != "whisper":
         return Checkpoint("seq2seq", multilingual=False)
     heads = _heads(generation)

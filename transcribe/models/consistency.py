@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, product
 from typing import TYPE_CHECKING
 
+from transcribe.engines.names import ENGINES
 from transcribe.models.routes import MODEL, Asked, Route, in_words
 from transcribe.storage.files import lies_in
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def problems(registry: Registry) -> Iterator[str]:
     """What is wrong, a line each; none if all fits."""
+    for name in registry.models:
+        yield from _of_alignment(registry, name)
     for route in registry.all_routes:
         yield from _of_route(registry, route)
     for what, asked, routes in registry.routing.ties():
@@ -29,6 +32,23 @@ def problems(registry: Registry) -> Iterator[str]:
                 yield f"regions {a} ({one.at}) and {b} ({other.at}) share a place: {mine}, {theirs}"
     for name in registry.services:
         yield from _of_deliveries(registry, name)
+
+
+def _of_alignment(registry: Registry, name: str) -> Iterator[str]:
+    """Models that time the words of another are there, can do that, and are asked to by one that needs it."""
+    entry = registry.models[name]
+    kind = ENGINES.get(entry.engine)
+    if entry.align_with and (kind is None or kind.times_words):
+        yield f"{name}: the engine {entry.engine} times words itself; leave align_with out"
+    for other in entry.align_with:
+        aligner = registry.models.get(other)
+        if aligner is None:
+            yield f"{name}: align_with names {unknown('model', other, registry.models)}"
+        elif aligner.engine not in ENGINES or not ENGINES[aligner.engine].aligns:
+            able = " or ".join(key for key, kind in ENGINES.items() if kind.aligns)
+            yield f"{name}: align_with {other}, whose engine {aligner.engine} cannot; name one of {able}"
+        elif aligner.stage == "retired":
+            yield f"{name}: align_with {other}, which is retired"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -52,6 +72,8 @@ def _of_route(registry: Registry, route: Route) -> Iterator[str]:
     entry = registry.models.get(route.model)
     if entry is None:
         yield f"route to {unknown('model', route.model, registry.models)}{where}"
+    elif entry.engine in ENGINES and not ENGINES[entry.engine].transcribes:
+        yield f"route to {route.model!r}, which only times words{where}"
     elif entry.stage != "production":
         yield f"route to {entry.stage} model {route.model!r}: only production models are routed to{where}"
     elif not all(map(entry.speaks, route.language or (None,))):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from transcribe.config import Config
 from transcribe.engines.names import ENGINES
@@ -75,6 +75,8 @@ class ModelEntry(Weights):
     ``engine``: one of ``engines.names``, or auto until ``Registry.of`` has chosen (``models.auto``).
     ``sample_rate``: that it was trained on. ``multilingual``: it can tell languages apart. ``decode``: its
     own settings, before the configuration's. ``traits``: what its engine must know of its network.
+    ``align_with``: models that time its words where its engine does not; the first that speaks a chunk's
+    language does, and without one the words have no times.
     """
 
     engine: str
@@ -84,6 +86,8 @@ class ModelEntry(Weights):
     lacks: list[LanguageCode] = Field(default_factory=list)
     decode: ModelDecode = Field(default_factory=dict)
     traits: Traits = Traits()
+    align_with: tuple[Name, ...] = ()
+    _aligners: tuple[ModelEntry, ...] = PrivateAttr(default=())  # those of align_with; the registry sets them
 
     @field_validator("sample_rate")
     @classmethod
@@ -114,6 +118,10 @@ class ModelEntry(Weights):
         return self
 
     @property
+    def aligners(self) -> tuple[ModelEntry, ...]:
+        return self._aligners
+
+    @property
     def cost(self) -> float | None:
         """Core seconds a second of audio, as measured last; None: never."""
         return next((one.cost for one in sorted(self.metrics, key=_date, reverse=True) if one.cost), None)
@@ -129,15 +137,23 @@ class ModelEntry(Weights):
 
     @property
     def version(self) -> str:
-        """Its revision and, if it has any, a hash of its own settings and traits: others may give other texts
-        or times."""
+        """Its revision and, if it has any, a hash of its own settings, traits and aligners: others may give
+        other texts or times."""
         own = self.decode | self.traits.model_dump(exclude_none=True)
+        if self.align_with:
+            own |= {"align_with": [(one.name, one.version, one.engine) for one in self.aligners]}
         digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.revision}+{digest}" if own else self.revision
 
     @property
     def identity(self) -> str:
         return f"{self.name}@{self.version}/{self.engine}"
+
+    def aligned_with(self, aligners: tuple[ModelEntry, ...]) -> ModelEntry:
+        """The same, knowing the entries of its ``align_with``."""
+        entry = self.model_copy()
+        entry._aligners = aligners
+        return entry
 
     def with_engine(self, config: Config) -> ModelEntry:
         """The same, and with auto the engine that was chosen, which is told."""
@@ -225,6 +241,9 @@ class Registry(Strict):
         found = list(problems(self))
         if found:
             raise ValueError(found[0] + (f"; and {len(found) - 1} more like it" if found[1:] else ""))
+        for name, model in self.models.items():
+            if model.align_with:
+                self.models[name] = model.aligned_with(tuple(self.models[one] for one in model.align_with))
         return self
 
     @property
@@ -244,6 +263,8 @@ class Registry(Strict):
         entry = self.find(name, key)
         if entry.stage == "retired":
             raise ConfigError(key, name, "is retired; use another model, or change its stage in the registry")
+        if entry.engine in ENGINES and not ENGINES[entry.engine].transcribes:
+            raise ConfigError(key, name, "only times words: name it in the align_with of a model")
         return entry
 
     def find(self, name: str, key: str = "model") -> ModelEntry:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
-from core_fixtures import clip, silence, texts
+from core_fixtures import assert_alike, clip, silence, texts
 from torch_fixtures import torch, transformers
 from whisper_normalizer.basic import BasicTextNormalizer
 
@@ -75,6 +75,19 @@ def test_greedy_texts_are_those_of_transformers(engine, folder):
                 logits[whisper._never()] = -torch.inf
                 tokens.append(int(logits.argmax()))
         assert hypothesis.text == whisper_tokens.text(tokenizer, tokens)
+
+
+@pytest.mark.weights
+def test_a_given_text_is_timed_like_its_own(engine):
+    """Of a hypothesis that it wrote, the words are those that it gave; another text has words of its own."""
+    chunk = chunk_of("call_agent_1")
+    (heard,) = engine.transcribe([chunk], GREEDY)
+    timed = engine.align(chunk, heard.text)
+    assert_alike(timed, heard.words)
+    other = engine.align(chunk, "Good evening, nothing of this was said.")
+    assert "".join(word.text for word in other) == " Good evening, nothing of this was said."
+    assert np.mean([word.probability for word in other]) < 0.5 < np.mean([w.probability for w in timed])
+    assert engine.align(chunk, " ") == engine.align(chunk, "much too long " * 200) == ()
 
 
 @pytest.mark.weights

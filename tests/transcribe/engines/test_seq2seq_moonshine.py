@@ -5,7 +5,7 @@ from __future__ import annotations
 import jiwer
 import numpy as np
 import pytest
-from core_fixtures import clip, silence, texts
+from core_fixtures import assert_alike, clip, silence, texts
 from torch_fixtures import needed
 from whisper_normalizer.basic import BasicTextNormalizer
 
@@ -54,6 +54,14 @@ def test_clips_are_transcribed_with_words_where_they_are_spoken(engine):
             shifts_s += [b.start_in_chunk_s - a.start_in_chunk_s for a, b in pairs]
             assert second.words[0].start_in_chunk_s > 0.6
     assert len(shifts_s) > 20 and np.median(shifts_s) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_given_text_is_timed_like_its_own(engine):
+    """Of a hypothesis that it wrote, words, times and probabilities are those that it gave."""
+    chunk = chunk_of(clip(NAMES[0]))
+    (heard,) = engine.transcribe([chunk], GREEDY)
+    assert_alike(engine.align(chunk, heard.text), heard.words)
+    assert engine.align(chunk, " ") == engine.align(chunk, "much too long " * 100) == ()
 
 
 def test_a_text_is_no_longer_than_its_audio_allows(engine):

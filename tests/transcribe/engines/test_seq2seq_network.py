@@ -66,15 +66,17 @@ def test_logits_and_attention_are_those_of_transformers(ours, theirs):
     for at in range(4, 7):
         logits = decoding.step(tokens[:, at, None], torch.zeros((3, 1), dtype=torch.long))
         torch.testing.assert_close(logits[:, 0], wanted.logits[:, at], atol=1e-3, rtol=1e-3)
-    attention = ours.read(tokens, memory, ALL_HEADS).softmax(-1)
+    attention = ours.read(tokens, memory, ALL_HEADS)[0].softmax(-1)
     theirs_ = torch.stack([wanted.cross_attentions[layer][:, head] for layer, head in ALL_HEADS], 1)
     torch.testing.assert_close(attention, theirs_, atol=1e-4, rtol=1e-3)
+    _, outputs = ours.read(tokens, memory, [(0, 1)], whole=True)
+    torch.testing.assert_close(ours.logits(outputs[0]), wanted.logits[0], atol=1e-3, rtol=1e-3)
 
 
 def test_context_may_be_shorter_than_the_models(ours):
     memory = ours.encode(features(2, frames=20))
     assert memory.values[0].shape[2] == 10
-    assert ours.read(texts(2), memory, [(1, 2)]).shape == (2, 1, 7, 10)
+    assert ours.read(texts(2), memory, [(1, 2)])[0].shape == (2, 1, 7, 10)
 
 
 def alone(ours, heard, text):

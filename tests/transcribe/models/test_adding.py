@@ -113,6 +113,31 @@ def test_one_language_of_many_or_the_only_one(models, tmp_path):
     assert (models.entry("tiny").multilingual, models.entry("tiny").languages) == (False, ["en"])
 
 
+def test_an_audio_language_model_is_told_its_languages(models, tmp_path):
+    """And, in the entry, what it is asked; of its files those of its processor are taken, too."""
+    folder = tmp_path / "llm"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_audio", "audio_config": {}}))
+    for name in ("model.safetensors", "tokenizer.json", "processor_config.json", "chat_template.jinja"):
+        (folder / name).write_text("{}")
+    assert "name each" in models("add", "llm", folder, "--licence", "MIT", fails=True)
+    models("add", "llm", folder, "--licence", "MIT", "--language", "en", "--language", "da")
+    entry = models.entry("llm")
+    assert (entry.engine, entry.multilingual, entry.languages) == ("audio_llm", True, ["en", "da"])
+    assert len(entry.files) == 5
+    models("warm", "llm")
+    assert models("verify", "llm") == "llm: verified\n"
+
+
+def test_a_model_that_times_words_is_known_by_its_files(models, tmp_path):
+    (tmp_path / "ctc").mkdir()
+    (tmp_path / "ctc" / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
+    (tmp_path / "ctc" / "model.safetensors").write_text("weights")
+    assert "name each" in models("add", "ctc", tmp_path / "ctc", "--licence", "MIT", fails=True)
+    models("add", "ctc", tmp_path / "ctc", "--licence", "MIT", "--language", "da")
+    assert (models.entry("ctc").engine, models.entry("ctc").languages) == ("whisperx_align", ["da"])
+
+
 def test_heads_of_a_checkpoint_of_transformers(models, tmp_path):
     models("add", "hf", a_hf_checkpoint(tmp_path / "hf"), "--licence", "MIT", "--revision", "7")
     entry = models.entry("hf")

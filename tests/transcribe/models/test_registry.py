@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from transcribe.config import Config, load
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError
+from transcribe.models.checking import with_aligners
 from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry
 
 ENTRY = {
@@ -18,6 +20,13 @@ ENTRY = {
 }
 TO_TINY = {"region": "us", "model": "tiny.en"}
 ENGLISH = {**ENTRY, "multilingual": False, "languages": ["en"]}
+
+
+ALIGNER = {**ENGLISH, "engine": "whisperx_align"}
+
+
+def llm(*aligners: str, **traits: str) -> dict:
+    return {**ENTRY, "engine": "audio_llm", "align_with": [*aligners], "traits": traits}
 
 
 def shipped() -> dict:
@@ -102,7 +111,7 @@ def test_the_shipped_registry_is_complete():
         (lambda raw: raw["models"]["base"].update(stage="archived"), "models.base.stage"),
         (
             lambda raw: raw["models"]["base"].update(engine="whisper"),
-            "unknown engine; known: auto, ctranslate2, fake",
+            "unknown engine; known: auto, audio_llm, ctranslate2",
         ),
         (lambda raw: raw["models"]["base"].update(multilingual=False), "has one language"),
         (lambda raw: raw["models"]["base"].update(decode={"beam": 2}), "beam: Extra inputs"),
@@ -117,6 +126,26 @@ def test_the_shipped_registry_is_complete():
         ),
         (lambda raw: raw["models"]["base-torch"].update(traits={"heads": []}), "traits.heads"),
         (lambda raw: raw["models"]["base-torch"].update(traits={"frame_ms": 20}), "traits.frame_ms"),
+        (lambda raw: raw["models"]["base"].update(traits={"prompt": "Write"}), "ctranslate2 reads no prompt"),
+        (
+            lambda raw: raw["models"]["base"].update(align_with=["base-torch"]),
+            "ctranslate2 times words itself",
+        ),
+        (lambda raw: raw["models"].update(llm=llm("bass-torch")), "did you mean base-torch?"),
+        (lambda raw: raw["models"].update(llm=llm("base")), "ctranslate2 cannot; name one of seq2seq"),
+        (
+            lambda raw: raw["models"].update(llm=llm("old"), old={**ALIGNER, "stage": "retired"}),
+            "align_with old, which is retired",
+        ),
+        (lambda raw: raw["models"].update(llm=llm(prompt="In {lang}")), "{lang} is not filled in"),
+        (lambda raw: raw["models"].update(llm=llm(answer="(.*)")), "needs a group (?P<text>"),
+        (lambda raw: raw["models"].update(llm=llm(answer="(?P<text>.*")), "not a regular expression"),
+        (
+            lambda raw: raw.update(
+                models={**raw["models"], "ctc": ALIGNER}, routes=[{"language": "en", "model": "ctc"}]
+            ),
+            "'ctc', which only times words",
+        ),
         (lambda raw: raw["models"].update({"../base": raw["models"]["base"]}), "../base"),
         (lambda raw: raw["models"].update(base=None), "a mapping of names to entries"),
         (lambda raw: raw.update(routes=[{"langage": "en", "model": "base"}]), "routes.0.langage"),
@@ -220,6 +249,7 @@ def test_a_candidate_runs_when_named(tmp_path):
         (ENGLISH, {"language__model": "other"}, "language.model = 'other': knows one language only"),
         (ENTRY, {"model": "none"}, "model = 'none': not in the registry"),
         (ENTRY, {"language__model": "none"}, "language.model = 'none': not in the registry"),
+        (ALIGNER, {"model": "other"}, "model = 'other': only times words"),
     ],
 )
 def test_what_a_model_cannot_do_is_told_before_anything_is_done(tmp_path, entry, settings, message):
@@ -246,6 +276,21 @@ def test_a_models_own_settings_win_and_are_part_of_what_it_is():
     assert (own.beam_size, own.full_context, own.threads) == (2, True, 3)
     assert (plain.version, plain.identity) == ("1", "m@1/fake")
     assert tuned.version.startswith("1+") and tuned.version in tuned.identity
+
+
+def test_what_times_a_models_words_is_part_of_what_it_is(tmp_path):
+    """And its weights are needed with the model's: before a night, and in memory."""
+    versions = []
+    for lead_s in (None, 0.02):
+        timing = {**ENTRY, "engine": "seq2seq", "traits": {"lead_s": lead_s}}
+        models = {"base": ENTRY, "llm": llm("timing"), "other": llm("timing", "ctc")}
+        registry = registry_of(tmp_path, {**models, "timing": timing, "ctc": ALIGNER})
+        versions += [registry.get(name).version for name in ("llm", "other")]
+        named = map(registry.get, ("llm", "base", "other"))
+        assert [one.name for one in with_aligners(named)] == ["llm", "timing", "base", "other", "ctc"]
+    assert len(set(versions)) == 4
+    kept = pickle.loads(pickle.dumps(Registry.of(load([], {"models": str(tmp_path / "models.yaml")}))))
+    assert [one.name for one in kept.get("other").aligners] == ["timing", "ctc"]
 
 
 def test_a_models_traits_are_part_of_what_it_is():
