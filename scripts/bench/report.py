@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from workloads import Workload
 
+from transcribe.evaluate import timing
 from transcribe.evaluate.compare import Answer, Comparison, compare
-from transcribe.evaluate.timing import WITHIN_MS
 
 Run = dict[str, Any]
 """A line of ``runs.jsonl``."""
@@ -55,7 +55,7 @@ def _workload(workload: Workload, runs: list[Run]) -> list[str]:
     spelled = compare(workload.references, answers, spell_numbers=True)
     parts = [_markdown(_speed(workload, runs, systems, found)), _markdown(_rates(found, spelled, systems))]
     if found.word_times:
-        parts.append(_markdown(_word_times(found)))
+        parts.append(_markdown(pd.DataFrame(timing.rows(found.word_times))))
     return [*parts, *_notes(found, runs, first)]
 
 
@@ -89,20 +89,6 @@ def _rates(found: Comparison, spelled: Comparison, systems: list[str]) -> pd.Dat
         | {name: f"{cell[name].rate:.4f} ({spelled.rates[group][name].rate:.4f})" for name in systems}
         for group, cell in found.rates.items()
     ]
-    table: pd.DataFrame = pd.DataFrame(rows)
-    return table
-
-
-def _word_times(found: Comparison) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    for source, cell in found.word_times.items():
-        for side in ("start", "end"):
-            for name, errors in cell.items():
-                summary = errors.summary()
-                row: dict[str, Any] = {"gold times": source, "side": side, "system": name}
-                row["matched"] = f"{summary[f'{side}_n']} / {summary['n_gold']}"
-                row["median ms"] = summary[f"{side}_median_ms"]
-                rows.append(row | {f"≤ {ms} ms": summary[f"{side}_within_{ms}_ms"] for ms in WITHIN_MS})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
 

@@ -100,6 +100,7 @@ class TransformersModel:
             tuple(n_tokens),
             chunk.duration_s,
             self._grid(chunk.duration_s, attention.shape[-1]),
+            self._traits.heads,
         )
 
     def _hypothesis(self, chunk: ChunkAudio, options: DecodeOptions) -> Hypothesis:

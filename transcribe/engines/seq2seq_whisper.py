@@ -141,6 +141,7 @@ class WhisperModel:
             tuple(len(group) for group in groups),
             chunk.duration_s,
             self._grid,
+            None if self._chooses_heads else tuple(self._heads),
         )
 
     def align(self, chunk: ChunkAudio, text: str) -> tuple[HypothesisWord, ...]:

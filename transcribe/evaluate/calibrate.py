@@ -24,7 +24,7 @@ from transcribe.errors import DecodeError, StorageError
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
 from transcribe.models.traits import Traits
-from transcribe.types import SAMPLE_RATE, ChunkAudio, HypothesisWord
+from transcribe.types import SAMPLE_RATE, ChunkAudio, HypothesisWord, Samples
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +53,18 @@ def calibrate(
 
     What has gold times is read twice: the attention of all heads of all recordings would fill the memory.
     """
-    totals = [_on_path(reading) for _, reading in _readings(reader, references, config)]
+    totals = [_on_path(reading) for *_, reading in readings(reader, references, config)]
     if not totals:
         return None
     heads = _best(np.sum(totals, axis=0))
     gold: list[tuple[Reference, Reading]] = []
     before, after = TimeErrors(), TimeErrors()
-    for reference, reading in _readings(reader, [one for one in references if one.word_times], config):
-        before += _errors(reference, _words(reading, traits.heads))
+    for reference, _, reading in readings(reader, [one for one in references if one.word_times], config):
+        before += _errors(reference, aligned_words(reading, traits.heads or reading.heads))
         gold.append((reference, replace(reading, attention=reading.of(heads)[None])))
     lead_s = _lead_s(gold) if gold else None
     for reference, reading in gold:
-        after += _errors(reference, _words(_leading(reading, lead_s)))
+        after += _errors(reference, aligned_words(_leading(reading, lead_s), ()))
     return Calibration(heads, lead_s, len(totals), before, after)
 
 
@@ -86,7 +86,7 @@ def _lead_s(gold: Sequence[tuple[Reference, Reading]]) -> float:
     """How much later gold words start and end than attention says, in the median."""
     shifts_s: list[float] = []
     for reference, reading in gold:
-        words = _words(_leading(reading, 0.0))
+        words = aligned_words(_leading(reading, 0.0), ())
         starts_s = [word.start_in_chunk_s for word in words]
         ends_s = [word.end_in_chunk_s for word in words]
         for start_s, end_s, _ in reference.word_times:
@@ -103,8 +103,10 @@ def _nearest(time_s: float, found_s: Sequence[float]) -> list[float]:
     return [shift_s] if abs(shift_s) <= NEAR_S else []
 
 
-def _words(reading: Reading, heads: Sequence[Head] | None = ()) -> tuple[HypothesisWord, ...]:
-    """Words with times by all heads that there are, by these, or (None) by the utterance's best."""
+def aligned_words(
+    reading: Reading, heads: Sequence[Head] | None, *, keep_pauses: bool = False
+) -> tuple[HypothesisWord, ...]:
+    """Words with times by these heads, by all that there are (none given), or by the utterance's best (None)."""
     everything = reading.attention.reshape(-1, *reading.attention.shape[2:])
     return aligned(
         reading.of(heads) if heads else everything,
@@ -115,6 +117,7 @@ def _words(reading: Reading, heads: Sequence[Head] | None = ()) -> tuple[Hypothe
         reading.duration_s,
         reading.grid,
         choose_heads=heads is None,
+        keep_pauses=keep_pauses,
     )
 
 
@@ -123,10 +126,11 @@ def _errors(reference: Reference, words: Sequence[HypothesisWord]) -> TimeErrors
     return compare_word_times(reference.word_times, found, reference.language)
 
 
-def _readings(
+def readings(
     reader: Reader, references: Iterable[Reference], config: Config
-) -> Iterator[tuple[Reference, Reading]]:
-    """Of recordings with a text that holds all that is said; others are told and left out."""
+) -> Iterator[tuple[Reference, Samples, Reading]]:
+    """Of recordings of at most ``MAX_S`` with a text that holds all that is said; others are told and left
+    out. Channels are mixed."""
     for reference in references:
         if not reference.text or reference.loose or reference.speechless:
             log.info("%s: left out, no text of all that is said", reference.file)
@@ -141,4 +145,4 @@ def _readings(
             continue
         duration_s = channels.shape[1] / SAMPLE_RATE
         chunk = ChunkAudio(reference.file, channels.mean(0), reference.language, duration_s)
-        yield reference, reader.read(chunk, reference.text)
+        yield reference, chunk.samples, reader.read(chunk, reference.text)

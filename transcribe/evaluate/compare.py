@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from transcribe.evaluate.reference import Reference
-from transcribe.evaluate.timing import TimeErrors, compare_word_times
+from transcribe.evaluate.timing import TimeErrors, compare_word_times, groups
 from transcribe.evaluate.word_error import ErrorCount, count_errors, tokens
 
 GROUPS: dict[str, Callable[[Reference], bool]] = {
@@ -37,7 +37,7 @@ class Comparison:
     left_out: list[str]  # files with a reference that some system did not answer
     rates: dict[str, dict[str, ErrorCount]] = field(default_factory=dict)  # group → system
     invented: dict[str, dict[str, str]] = field(default_factory=dict)  # system → file → text
-    word_times: dict[str, dict[str, TimeErrors]] = field(default_factory=dict)  # source of gold → system
+    word_times: dict[str, dict[str, TimeErrors]] = field(default_factory=dict)  # see timing.groups
 
 
 def compare(
@@ -98,10 +98,11 @@ def _word_times(
     for reference in references:
         if not reference.word_times:
             continue
-        cell = found.setdefault(reference.word_times_source, {})
         for name, answers in systems.items():
             words = answers.get(reference.file, Answer()).words
             if words:
                 errors = compare_word_times(reference.word_times, words, reference.language)
-                cell[name] = cell.get(name, TimeErrors()) + errors
+                for group in groups(reference.word_times_source, reference.language):
+                    cell = found.setdefault(group, {})
+                    cell[name] = cell.get(name, TimeErrors()) + errors
     return found

@@ -7,7 +7,7 @@ same word, so errors of recognition do not count as errors of time. Both must be
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from transcribe.evaluate.word_error import tokens
@@ -33,16 +33,48 @@ class TimeErrors:
         )
 
     def summary(self) -> dict[str, float | int | None]:
-        """Per side ``n``, ``median_ms`` (None when nothing matched) and shares ``within_50_ms`` and so on."""
+        """Per side ``n``, ``median_ms`` (None when nothing matched), ``p90_ms`` (of two at least) and shares ``within_50_ms`` and so on."""
         result: dict[str, float | int | None] = {"n_gold": self.n_gold}
         for side, errors_s in (("start", self.starts_s), ("end", self.ends_s)):
             result[f"{side}_n"] = len(errors_s)
             result[f"{side}_median_ms"] = 1000 * statistics.median(errors_s) if errors_s else None
+            result[f"{side}_p90_ms"] = (
+                1000 * statistics.quantiles(errors_s, n=10)[-1] if errors_s[1:] else None
+            )
             for limit_ms in WITHIN_MS:
                 # half a millisecond of grace: times have three decimals, their differences do not
                 hits = sum(error_s * 1000 <= limit_ms + 0.5 for error_s in errors_s)
                 result[f"{side}_within_{limit_ms}_ms"] = hits / len(errors_s) if errors_s else None
         return result
+
+
+Cells = Mapping[str, Mapping[str, TimeErrors]]
+"""Group of gold words → system → its errors."""
+
+
+def groups(source: str, language: str) -> tuple[str, str]:
+    """Where gold words of this source and language are counted: with all of the source, and by language."""
+    return source, f"{source}, {language}"
+
+
+def rows(cells: Cells) -> list[dict[str, str]]:
+    """A table: a row a group, side and system, groups in alphabetical order."""
+    found = []
+    for group, systems in sorted(cells.items()):
+        for side in ("start", "end"):
+            for name, errors in systems.items():
+                told = errors.summary()
+                row = {"gold times": group, "side": side, "system": name}
+                row["matched"] = f"{told[f'{side}_n']} / {told['n_gold']}"
+                row["median ms"] = _told(told[f"{side}_median_ms"], ".0f")
+                row["p90 ms"] = _told(told[f"{side}_p90_ms"], ".0f")
+                shares = {ms: told[f"{side}_within_{ms}_ms"] for ms in WITHIN_MS}
+                found.append(row | {f"≤ {ms} ms": _told(share, ".2f") for ms, share in shares.items()})
+    return found
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 @dataclass(frozen=True)
