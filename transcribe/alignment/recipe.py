@@ -47,8 +47,8 @@ def aligned(
 
     ``attention``: shape (heads, tokens, frames), each row a softmax over the frames of the chunk's audio; row
     ``i`` is that of the step that wrote token ``i`` + 1. ``text``: the rows of the text's tokens and its end.
-    ``choose_heads``: take the heads that are the best for this text, else all that are given. ``keep_pauses``: a pause is the next word's, as
-    in openai/whisper's recipe.
+    ``choose_heads``: take the heads that are the best for this text, else all that are given.
+    ``keep_pauses``: a pause is the next word's, as in openai/whisper's recipe.
     """
     if not words:
         return ()

@@ -106,7 +106,8 @@ def _nearest(time_s: float, found_s: Sequence[float]) -> list[float]:
 def aligned_words(
     reading: Reading, heads: Sequence[Head] | None, *, keep_pauses: bool = False
 ) -> tuple[HypothesisWord, ...]:
-    """Words with times by these heads, by all that there are (none given), or by the utterance's best (None)."""
+    """Words with times by these heads, by all that there are (none given), or by the utterance's
+    best (None)."""
     everything = reading.attention.reshape(-1, *reading.attention.shape[2:])
     return aligned(
         reading.of(heads) if heads else everything,

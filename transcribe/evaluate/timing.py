@@ -7,7 +7,7 @@ same word, so errors of recognition do not count as errors of time. Both must be
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from transcribe.evaluate.word_error import tokens
@@ -33,19 +33,22 @@ class TimeErrors:
         )
 
     def summary(self) -> dict[str, float | int | None]:
-        """Per side ``n``, ``median_ms`` (None when nothing matched), ``p90_ms`` (of two at least) and shares ``within_50_ms`` and so on."""
+        """Per side ``n``, ``median_ms`` (None when nothing matched), ``p90_ms`` (of two at
+        least) and shares ``within_50_ms`` and so on."""
         result: dict[str, float | int | None] = {"n_gold": self.n_gold}
         for side, errors_s in (("start", self.starts_s), ("end", self.ends_s)):
             result[f"{side}_n"] = len(errors_s)
             result[f"{side}_median_ms"] = 1000 * statistics.median(errors_s) if errors_s else None
-            result[f"{side}_p90_ms"] = (
-                1000 * statistics.quantiles(errors_s, n=10)[-1] if errors_s[1:] else None
-            )
+            result[f"{side}_p90_ms"] = 1000 * _p90(errors_s) if errors_s[1:] else None
             for limit_ms in WITHIN_MS:
                 # half a millisecond of grace: times have three decimals, their differences do not
                 hits = sum(error_s * 1000 <= limit_ms + 0.5 for error_s in errors_s)
                 result[f"{side}_within_{limit_ms}_ms"] = hits / len(errors_s) if errors_s else None
         return result
+
+
+def _p90(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=10, method="inclusive")[-1]
 
 
 Cells = Mapping[str, Mapping[str, TimeErrors]]

@@ -1,10 +1,10 @@
 """How far word times are from gold ones, for each way to take them from a model's attention.
 
-``python -m transcribe.evaluate.timing_report NAME MANIFEST`` has the model read each reference text beside its
-recording, so that only times differ, and prints a table: by the kind of gold times and by language, the model's
-heads and those chosen for the utterance, pauses left out or given to words, and, where it knows the language, a
-forced aligner on the same text. Recordings as ``calibrate`` takes them, with ``word_times``. Whole systems, with
-the texts that they hear, are set side by side by ``scripts/benchmark``.
+``python -m transcribe.evaluate.timing_report NAME MANIFEST`` has the model read each reference text beside
+its recording, so that only times differ, and prints a table by the kind of gold times and by language: the
+model's heads and those chosen for the utterance, pauses left out or given to words, and, where it knows the
+language, a forced aligner on the same text. Recordings as ``calibrate`` takes them, with ``word_times``.
+Whole systems, with the texts that they hear, are set side by side by ``scripts/benchmark``.
 """
 
 from __future__ import annotations
