@@ -69,6 +69,13 @@ def test_the_page_and_its_json_say_what_became_of_all(page: Path) -> None:
     assert "http" not in html.replace("http://www.w3.org", "") and EVIL not in html
 
 
+def test_a_rerun_says_of_what(tmp_path: Path) -> None:
+    nightly = report(tmp_path)
+    rerun = replace(nightly, run=replace(nightly.run, job="rerun", asked=f"transcripts: ids {EVIL}"))
+    written = write_page(rerun)
+    assert written and "<p>Rerun of transcripts: ids &lt;script&gt;" in Path(written).read_text()
+
+
 def test_what_keeps_the_page_from_being_written_keeps_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
