@@ -159,10 +159,13 @@ def _distance(wanted: Sequence[str], heard: Sequence[str]) -> ErrorCount:
 
 def _digit_errors(reference: Reference, answer: Transcript) -> ErrorCount | None:
     """On all channels together; a loose reference has none, since what stands around it may hold digits."""
-    wanted = digits(reference.whole_text, reference.language)
-    if len(wanted) < MIN_DIGITS or reference.loose:
-        return None
-    return _distance(wanted, digits(answer.text, reference.language))
+    return None if reference.loose else digit_errors(reference.whole_text, answer.text, reference.language)
+
+
+def digit_errors(reference: str, hypothesis: str, language: str) -> ErrorCount | None:
+    """Of digits alone, however they are read and grouped; None if the reference has too few to tell."""
+    wanted = digits(reference, language)
+    return _distance(wanted, digits(hypothesis, language)) if len(wanted) >= MIN_DIGITS else None
 
 
 def _times(reference: Reference, answer: Transcript) -> TimeErrors:

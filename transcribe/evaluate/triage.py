@@ -24,6 +24,7 @@ from transcribe.decoding.identify import choose_chunks
 from transcribe.engines.base import Device, identifier
 from transcribe.engines.cache import EngineCache
 from transcribe.errors import RecordingError
+from transcribe.evaluate.score import digit_errors
 from transcribe.evaluate.word_error import ErrorCount, count_errors
 from transcribe.models.registry import Registry
 from transcribe.speech.segmenting import segment_recording
@@ -49,12 +50,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Tried:
-    """What a variant gave; ``errors`` against the true text, else against the first variant's."""
+    """What a variant gave; errors against the true text, else against the first variant's."""
 
     variant: Variant
     transcript: Transcript | None
     failure: Failure | None
     errors: ErrorCount
+    digits: ErrorCount | None = None  # errors of digits alone, if there are some
 
     @property
     def text(self) -> str:
@@ -189,7 +191,7 @@ def _tried(variant: Variant, outcome: Transcript | Failure, wanted: str, languag
     if isinstance(outcome, Failure):
         return Tried(variant, None, outcome, ErrorCount())
     errors = count_errors(wanted, outcome.text, language, spell_numbers=True)
-    return Tried(variant, outcome, None, errors)
+    return Tried(variant, outcome, None, errors, digit_errors(wanted, outcome.text, language))
 
 
 def audio_facts(path: Path, config: Config) -> tuple[dict[str, str], list[str]]:

@@ -35,6 +35,7 @@ def as_text(found: Findings) -> str:
         )
     for one in found.tried:
         told = f"{one.errors.errors} of {one.errors.n_reference} words differ"
+        told += f", {one.digits.errors} of {one.digits.n_reference} digits" if one.digits else ""
         lines.append(f"{one.variant.name:20} {one.failure.error if one.failure else told}")
     lines.append(f"{found.conclusion:20} {found.stage}: {found.why}")
     return "\n".join(lines)
@@ -49,6 +50,7 @@ def _shown(one: Tried, wanted: Sequence[str], first: str) -> dict[str, Any]:
         "stage": one.variant.stage,
         "failure": one.failure,
         "errors": one.errors,
+        "digits": one.digits,
         "model_language": transcript.language if transcript else "",
         "speech_s": transcript.coverage.speech_s if transcript else 0.0,
         "covered_s": transcript.coverage.covered_s if transcript else 0.0,

@@ -19,6 +19,7 @@ from transcribe.config import Config, load
 from transcribe.engines.cache import EngineCache
 from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import load as load_references
+from transcribe.evaluate.score import digit_errors
 from transcribe.evaluate.triage import (
     Findings,
     Tried,
@@ -144,16 +145,28 @@ def test_a_published_recording_is_tried_again_and_joins_the_regressions(
     output = publish(tmp_path / "out", [sound_row(path, "greeting")])
     told = [f"--set={key}={value}" for key, value in settings(write_registry(tmp_path)).items()]
     page, held = tmp_path / "page.html", tmp_path / "evaluations"
-    options = ["greeting", f"--output={output}", f"--page={page}", "--text=hello <b>there</b>", *told]
+    options = ["greeting", f"--output={output}", f"--page={page}", "--text=hello <b>there</b> two 51", *told]
     assert job.main([*options, f"--add-to={held}"]) == 0
-    assert "goes wrong at        model: no change helps" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "goes wrong at        model: no change helps" in said and " of 3 digits" in said
     html = page.read_text()
     assert "language identified" in html and "en 90 %" in html and "&lt;b&gt;there" in html
+    assert " of 3 digits" in html
     (reference,) = load_references(held / "regressions.jsonl")
-    assert (reference.id, reference.text, reference.language) == ("greeting", "hello <b>there</b>", "en")
+    assert (reference.id, reference.text, reference.language) == (
+        "greeting",
+        "hello <b>there</b> two 51",
+        "en",
+    )
     assert reference.place == str(path)
     config = load(overrides=settings(write_registry(tmp_path)))
     with pytest.raises(ConfigError, match="needs what is said"):
         job.run("greeting", output=str(output), config=config, add_to=str(held))
     with pytest.raises(ConfigError, match="neither in transcripts nor in failures"):
         job.run("nobody", output=str(output), config=config)
+
+
+def test_digits_are_counted_however_they_are_grouped() -> None:
+    found = digit_errors("one zero two, five", "10-25", "en")
+    assert found is not None and (found.errors, found.n_reference) == (0, 4)
+    assert digit_errors("hello one", "hello one", "en") is None
