@@ -88,4 +88,4 @@ def test_each_recording_is_heard_by_its_routes_model(
     assert np.median(abs(by_llm - by_whisper)) < 0.2  # by the attention of base, and of tiny.en
     untimed = found["shed"]
     assert all(not utterance["words"] for utterance in untimed["utterances"])
-    assert untimed["coverage"]["covered_s"] == untimed["coverage"]["speech_s"] > 3
+    assert untimed["coverage"]["covered_s"] == untimed["coverage"]["speech_s"] > 2
