@@ -22,6 +22,7 @@ import whisperx
 from whisperx.vads import Vad
 
 from transcribe.config import Config
+from transcribe.engines import whisperx_log
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.cpu import keep_freed_memory
 from transcribe.errors import InferenceError, ModelError
@@ -66,6 +67,7 @@ class WhisperXEngine:
         if device.kind == "cpu":
             keep_freed_memory()
         self._chunks = OurChunks()
+        whisperx_log.take_over()
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints what it was told
                 self._pipeline = whisperx.load_model(

@@ -6,6 +6,8 @@ sources: those that WhisperX itself would take are on hubs.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from whisperx import alignment
 
 from transcribe.alignment.words import WHISPER, apart
 from transcribe.config import Config
+from transcribe.engines import whisperx_log
 from transcribe.engines.base import Device
 from transcribe.errors import InferenceError, ModelError
 from transcribe.models.traits import Traits
@@ -38,13 +41,17 @@ class WhisperXAligner:
     def __init__(self, model_dir: Path, device: Device) -> None:
         """Raises ``ModelError`` when the weights cannot be loaded on the device."""
         alignment.nltk_load = lambda rules: OneSentence()
+        whisperx_log.take_over()
         self._device = "cpu" if device.kind == "cpu" else str(device)
+        printed = io.StringIO()
         try:
-            model, self._about = alignment.load_align_model(
-                "", self._device, model_name=str(model_dir), model_cache_only=True
-            )
+            with contextlib.redirect_stdout(printed):  # there it says what was wrong
+                model, self._about = alignment.load_align_model(
+                    "", self._device, model_name=str(model_dir), model_cache_only=True
+                )
         except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(f"{model_dir} cannot be loaded on {device}: {error}") from error
+            told = printed.getvalue().strip() or error
+            raise ModelError(f"{model_dir} cannot be loaded on {device}: {told}") from error
         self._model, self._n_threads = model.eval(), device.threads
 
     def close(self) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -106,6 +107,16 @@ def test_nothing_is_fetched_and_settings_arrive(whisperx, tmp_path):
     assert told["local_files_only"] is True and told["threads"] == 3
 
 
+def test_what_whisperx_logs_is_not_printed_among_transcripts(whisperx, tmp_path, capsys, caplog):
+    """Whatever it has set up when it was imported."""
+    log = logging.getLogger("whisperx")
+    log.addHandler(logging.StreamHandler(sys.stdout))
+    log.propagate = False
+    engine_of("whisperx", tmp_path)
+    logging.getLogger("whisperx.asr").warning("no language")
+    assert capsys.readouterr().out == "" and "no language" in caplog.messages
+
+
 def test_a_failure_of_whisperx_is_one_of_the_chunks(whisperx, tmp_path):
     engine = engine_of("whisperx", tmp_path)
 
@@ -163,7 +174,8 @@ def test_what_cannot_be_aligned_has_no_words(aligner):
 
 def test_weights_that_are_none_are_told(whisperx, tmp_path):
     def fails(*_, **__):
-        raise ValueError("no such model")
+        print("no such model")
+        raise ValueError("could not be found in huggingface")
 
     whisperx.alignment.load_align_model = fails
     with pytest.raises(ModelError, match="no such model"):

@@ -50,7 +50,7 @@ def chunk_of(name: str) -> ChunkAudio:
     return ChunkAudio(name, clip(name), texts()[name][0], len(clip(name)) / SAMPLE_RATE)
 
 
-def test_clips_of_several_languages_are_transcribed_in_their_order():
+def test_clips_of_several_languages_are_transcribed_in_their_order(capsys):
     from transcribe.engines import whisperx
 
     folder = fetch(Registry.load("conf/models").get("base"))
@@ -60,6 +60,7 @@ def test_clips_of_several_languages_are_transcribed_in_their_order():
     assert jiwer.wer([normalize(texts()[n][1]) for n in names], [normalize(h.text) for h in heard]) < 0.15
     assert [one.language for one in heard] == [texts()[name][0] for name in names]
     assert all(-1 < one.avg_logprob < 0 for one in heard)
+    assert capsys.readouterr().out == ""  # where transcripts go
     engine.close()
 
 
