@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.night.describe import N_LISTED, describe, given_up_in_words
+from jobs.night.models_used import ModelUse, by_model, in_words
 from jobs.night.outcome import Outcome
 from jobs.night.plan import Plan
 from jobs.night.run import Run
@@ -89,6 +90,11 @@ class Report:
     def held(self) -> list[Held]:
         """Which slots its tasks held, and when."""
         return self._outcome.result.held
+
+    @property
+    def models(self) -> list[ModelUse]:
+        """That its workers used: how often each was loaded, and what it cost."""
+        return by_model(self._outcome.result.uses)
 
     @property
     def steps(self) -> list[StepTime]:
@@ -181,6 +187,7 @@ class Report:
             "failures_by_error": Counter(failure.error for failure in failures),
             "failures": [asdict(failure) for failure in failures[:N_IN_JSON]],
             "gpu_busy_share": self.gpu_busy_share,
+            "models": [asdict(model) for model in self.models],
             "versions": _versions(self._outcome.result.devices),
         }
         return json.dumps({**self.row(), **more}, ensure_ascii=False, indent=1, default=str) + "\n"
@@ -259,6 +266,7 @@ class Report:
                 f" {result.transcribe_task_s:.0f} task seconds",
             ),
             *self._gpus(),
+            *([self._line("models", in_words(self.models, N_LISTED))] if self.models else []),
             self._line(
                 "chunks", f"{result.n_chunks}, repaired {result.n_repaired}, rejected {result.n_rejected}"
             ),

@@ -156,7 +156,8 @@ class EnginesConfig(Section):
     max_memory_gb: float = Field(
         default=8.0,
         gt=0,
-        description="weights a worker keeps loaded, by their size on disk; the least recently used go first",
+        description="models a worker keeps loaded, by their files' size or what loading them took; the least"
+        " recently used go first",
     )
     ctranslate2: CTranslate2Config = CTranslate2Config()
     seq2seq: Seq2SeqConfig = Seq2SeqConfig()

@@ -59,7 +59,10 @@ class Cost:
     audio_s: float = 0.0
     device: str | None = None
     busy_s: float = 0.0  # the device was held by a batch, or waited for its next one's features
+    model: str | None = None  # that worked
+    is_loaded: bool = False  # just now, in load_s
     host: str | None = None
+    pid: int = 0  # of the worker, on its host
     began_at: float = 0.0  # seconds since 1970
     task: int = 0  # its number in its stage
 

@@ -6,7 +6,6 @@ that neither Arrow's batch size nor the partitioning decides what the engine's b
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -38,7 +37,9 @@ def identify(entry: ModelEntry, config: Config) -> Callable[[Frames], Frames]:
         for jobs, _ in _gathered(frames, config):
             engine, loaded = engine_for(entry, config)
             found = _identify(jobs, identifier(engine), config)
-            cost = watch.cost(load_s=engine.stats.load_s if loaded else 0.0)
+            cost = watch.cost(
+                model=entry.name, is_loaded=loaded, load_s=engine.stats.load_s if loaded else 0.0
+            )
             watch.restart()
             yield rows.frame([*found, rows.of(cost)], IDENTIFIED)
 
@@ -74,12 +75,13 @@ def transcribe(
             busy_s = time.perf_counter() - began
             done_s.add(sum(job.chunk.duration_s for job in jobs))
             cost = watch.cost(
+                model=entry.name,
+                is_loaded=loaded,
                 load_s=engine.stats.load_s if loaded else 0.0,
                 encoded_s=engine.stats.encoded_s - before["encoded_s"],
                 audio_s=engine.stats.audio_s - before["audio_s"],
                 device=engine.device,
                 busy_s=busy_s,
-                host=socket.gethostname(),
             )
             watch.restart()
             yield rows.frame([*decoded, rows.of(cost)], DECODED)

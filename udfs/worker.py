@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from typing import Any
 
@@ -37,7 +39,14 @@ class Stopwatch:
     def cost(self, **more: Any) -> Cost:
         """Of the part so far; ``more``: what else is known of it."""
         task_s = time.perf_counter() - self._started
-        return Cost(task_s, began_at=self._began_at, task=self._task, **more)
+        return Cost(
+            task_s,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            began_at=self._began_at,
+            task=self._task,
+            **more,
+        )
 
 
 def assigned_device(config: Config) -> Device:

@@ -1,4 +1,4 @@
-"""Chunks to tasks: one model a task, chunks of like length together, large tasks before small ones."""
+"""Chunks to tasks: one model a task, few tasks a model, chunks of like length together, small tasks last."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> l
     """The task of each (model, seconds of expected work) item: bins from 0 in the order to run them, none of
     two models.
 
-    A model's items go into bins longest first, since an engine's batches are of one length. A bin takes half
-    of a slot's share of what is left, between ``SMALLEST_S`` and ``bin_s``: whatever its items turn out to
-    cost, the last bins are too small to keep other cores waiting (guided self-scheduling, Polychronopoulos
-    and Kuck 1987). Equal input gives equal output.
+    A model's bins follow each other, those of models with little work first: one that is no more than a
+    slot's share of what is left stays whole, for one worker to load. Else a bin takes half of that share:
+    whatever its items turn out to cost, the last bins are too small to keep other cores waiting (guided
+    self-scheduling, Polychronopoulos and Kuck 1987). None is longer than ``bin_s``, or cut shorter than
+    ``SMALLEST_S``. A model's items go into them longest first, since an engine's batches are of one length.
+    Equal input gives equal output.
     """
-    by_model: dict[str, list[int]] = defaultdict(list)
+    of_model: dict[str, list[int]] = defaultdict(list)
     for i, (model, _) in enumerate(items):
-        by_model[model].append(i)
-    filled: list[tuple[float, list[int]]] = []
-    for model in sorted(by_model):
-        indices = sorted(by_model[model], key=lambda i: (-items[i][1], i))
-        left_s = sum(items[i][1] for i in indices)
+        of_model[model].append(i)
+    model_s = {model: sum(items[i][1] for i in indices) for model, indices in of_model.items()}
+    left_s = sum(model_s.values())
+    bins = [0] * len(items)
+    bin_ = -1
+    for model in sorted(of_model, key=lambda model: (model_s[model], model)):
+        is_whole = model_s[model] <= max(left_s / n_slots, SMALLEST_S)
         size_s = load_s = 0.0
-        for i in indices:
+        for i in sorted(of_model[model], key=lambda i: (-items[i][1], i)):
             if load_s >= size_s:
-                size_s = min(bin_s, max(SMALLEST_S, left_s / (2 * n_slots)))
-                load_s = 0.0
-                filled.append((size_s, []))
-            filled[-1][1].append(i)
+                share_s = left_s if is_whole else left_s / (2 * n_slots)
+                size_s, load_s = min(bin_s, max(SMALLEST_S, share_s)), 0.0
+                bin_ += 1
+            bins[i] = bin_
             load_s += items[i][1]
             left_s -= items[i][1]
-    bins = [0] * len(items)
-    for bin_, (_, indices) in enumerate(sorted(filled, key=lambda f: -f[0])):
-        for i in indices:
-            bins[i] = bin_
     return bins
 
 

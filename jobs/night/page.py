@@ -87,6 +87,7 @@ def collect(report: Report, before: list[Data]) -> Data:
         "gpu_busy_share": gpus,
         "time": time,
         "stages": stages,
+        "models": [asdict(model) for model in report.models],
         "tasks": tasks_by_step(report.held, report.steps),
         "n_waves_tried_again": max(0, _n_tried(report) - row["n_waves"]),
         "held": {

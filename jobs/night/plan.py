@@ -96,10 +96,12 @@ class Plan:
         return [one.failure for one in self.unplannable.values()] + unreadable
 
     def waves(self, config: Config) -> Iterator[list[Recording]]:
-        """What is worth doing, in input order, ``job.wave_audio_h`` at a time; after that what is longer than
-        ``LONG_S``; suspects last, each alone."""
+        """What is worth doing, ``job.wave_audio_h`` at a time, recordings of the same models together (a
+        wave's workers then load few) and else in input order; after that what is longer than ``LONG_S``;
+        suspects last, each alone."""
         failed = {failure.recording_id for failure in self.failed_early()}
         ids = [id_ for id_ in self.to_do if id_ not in failed | self.suspects]
+        ids.sort(key=lambda id_: sorted(self.to_do[id_].models))
         long = {id_ for id_ in ids if self.duration_s.get(id_, 0.0) > LONG_S}
         longest_s = config.job.wave_audio_h * 3600
         yield from self._packed([id_ for id_ in ids if id_ not in long], longest_s)

@@ -19,6 +19,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.night import stages
+from jobs.night.models_used import Use
 from jobs.night.run import Run
 from jobs.night.slots import Held
 from jobs.spark.errors import unhindered
@@ -52,6 +53,7 @@ class WaveResult:
     devices: set[str] = field(default_factory=set)
     gpu_busy_s: Counter[str] = field(default_factory=Counter)  # by host and device
     held: list[Held] = field(default_factory=list)  # slots, by the tasks that tell their cost
+    uses: list[Use] = field(default_factory=list)  # of models, by the same
 
     def add(self, other: WaveResult) -> None:
         """Everything here is a sum."""
@@ -187,7 +189,9 @@ class Wave:
             elif row.kind == "failure":
                 self._fail(rows.value(row))
             else:
-                self._add_cost(rows.value(row), stages.IDENTIFYING)
+                cost = rows.value(row)
+                self._add_cost(cost, stages.IDENTIFYING)
+                self._use(cost)
         return votes
 
     def _run_inference(self, decoded: DataFrame) -> None:
@@ -202,6 +206,7 @@ class Wave:
             else:
                 cost = rows.value(row)
                 self._add_cost(cost, stages.TRANSCRIBING)
+                self._use(cost, cost.audio_s, cost.task_s - cost.load_s)
                 result.encoded_s += cost.encoded_s
                 result.chunk_audio_s += cost.audio_s
                 result.devices.add(cost.device)
@@ -215,6 +220,10 @@ class Wave:
         self._result.transcribe_task_s += cost.task_s - cost.load_s
         self._result.model_load_s += cost.load_s
         self._hold(step, cost)
+
+    def _use(self, cost: Cost, audio_s: float = 0.0, task_s: float = 0.0) -> None:
+        worker = f"{cost.host} {cost.pid}"
+        self._result.uses.append(Use(cost.model or "", worker, cost.is_loaded, cost.load_s, audio_s, task_s))
 
     def _hold(self, step: str, cost: Cost) -> None:
         ended_at = cost.began_at + cost.task_s

@@ -78,6 +78,9 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_a_night_of_one_region_and_the_nights_after_it(spark: SparkSession, fleet: Fleet) -> None:
     report = fleet.run(spark, "north")
     assert (report.n_published, report.verdict) == (4, "good"), str(report)
+    used = {one.model: (one.n_workers, one.n_loads, one.n_loads_again) for one in report.models}
+    assert used == dict.fromkeys(("da", "sv", "many"), (1, 1, 0)), "many checks the hints"
+    assert "models      3, loaded 3 times in" in str(report)
     rows = current(fleet.folder / "north" / "out", "transcripts")
     assert {id_: row["model"] for id_, row in rows.items()} == {
         **{"da_desk": "da", "da_quick": "da", "sv_desk": "sv", "sv_quick": "sv"}

@@ -28,6 +28,7 @@ class EngineStats:
     """What an engine has done since it was loaded; seconds of wall time or of audio."""
 
     load_s: float = 0.0
+    loaded_bytes: int = 0  # by which its process has grown meanwhile
     encoded_s: float = 0.0  # audio the encoder saw, padding included
     audio_s: float = 0.0  # audio it was asked about
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transcribe.config import Config
 from transcribe.engines import loading
 from transcribe.engines.base import Device, Engine
+from transcribe.engines.cpu import give_back_memory
 from transcribe.models.cache import size_bytes
 from transcribe.models.own_decode import OF_A_CALL
 from transcribe.models.registry import ModelEntry
@@ -23,7 +24,8 @@ class _Loaded:
 
 
 class EngineCache:
-    """One engine a model and device; at most ``engines.max_memory_gb`` of weights, by their size on disk.
+    """One engine a model and device, together at most ``engines.max_memory_gb``: each counts with the size of
+    its files, or with what loading it took if that was more.
 
     The engine asked for is loaded even if it is larger than that, and is then alone.
     """
@@ -35,19 +37,22 @@ class EngineCache:
     def get(self, entry: ModelEntry, config: Config, device: Device) -> tuple[Engine, bool]:
         """The engine of a model under these settings, and whether it was loaded just now.
 
-        Room is made before. Raises what ``load`` raises.
+        Room is made before, and again if loading took more than the files' size. Raises what ``load`` raises.
         """
         made_of = _made_of(entry, config)
         place = entry.name, device
         kept = self._loaded.pop(place, None)
         if kept and kept.made_of != made_of:  # of a former run
-            kept.engine.close()
+            _close(kept)
             kept = None
         fresh = kept is None
         if kept is None:
             n_bytes = sum(size_bytes(one) for one in (entry, *entry.aligners))
-            self._make_room(config.engines.max_memory_gb * 1e9 - n_bytes)
-            kept = _Loaded(self._load(entry, config, device), made_of, n_bytes)
+            bound_bytes = config.engines.max_memory_gb * 1e9
+            self._make_room(bound_bytes - n_bytes)
+            engine = self._load(entry, config, device)
+            kept = _Loaded(engine, made_of, max(n_bytes, engine.stats.loaded_bytes))
+            self._make_room(bound_bytes - kept.n_bytes)
         self._loaded[place] = kept
         return kept.engine, fresh
 
@@ -61,7 +66,13 @@ class EngineCache:
             self._close_oldest()
 
     def _close_oldest(self) -> None:
-        self._loaded.pop(next(iter(self._loaded))).engine.close()
+        _close(self._loaded.pop(next(iter(self._loaded))))
+
+
+def _close(one: _Loaded) -> None:
+    """Its memory goes back to the system, and not only to this process."""
+    one.engine.close()
+    give_back_memory()
 
 
 def _made_of(entry: ModelEntry, config: Config) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from transcribe.config import Config
 from transcribe.engines.aligned import AlignedEngine
 from transcribe.engines.base import Device, Engine
+from transcribe.engines.cpu import give_back_memory, resident_bytes
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ModelError
 from transcribe.models.cache import fetch
@@ -18,25 +19,35 @@ from transcribe.models.registry import ModelEntry
 def load(entry: ModelEntry, config: Config, device: Device) -> Engine:
     """The model of ``entry`` under ``config`` with the entry's own settings, and those that time its words.
 
-    Packages are imported now. Raises ``ModelError`` when the weights are nowhere, not the right bytes, or
-    cannot be loaded.
+    Packages are imported now; they count for none of ``stats.loaded_bytes``. Raises ``ModelError`` when the
+    weights are nowhere, not the right bytes, or cannot be loaded.
     """
+    for one in (entry, *entry.aligners):
+        _module(one)
+    give_back_memory()
+    before_bytes = resident_bytes()
     engine: Engine = _load(entry, config, device)
-    if not entry.aligners:
-        return engine
-    return AlignedEngine(engine, [(one.speaks, _load(one, config, device)) for one in entry.aligners])
+    if entry.aligners:
+        engine = AlignedEngine(engine, [(one.speaks, _load(one, config, device)) for one in entry.aligners])
+    give_back_memory()
+    engine.stats.loaded_bytes = max(0, resident_bytes() - before_bytes)
+    return engine
 
 
 def _load(entry: ModelEntry, config: Config, device: Device) -> Any:
     """An ``Engine``, or an ``Aligner`` where the entry's engine is one."""
+    module = _module(entry)
+    model_dir = fetch(entry) if entry.files else Path()
+    return module.load(model_dir, entry.applied_to(config), device, entry.traits)
+
+
+def _module(entry: ModelEntry) -> Any:
     kind = ENGINES[entry.engine]
     try:
-        module = importlib.import_module(kind.module)
+        return importlib.import_module(kind.module)
     except ImportError as error:
         remedy = f": pip install 'spark-transcribe[{kind.extra}]'" if kind.extra else ""
         raise ModelError(f"the engine {entry.engine} is not installed ({error}){remedy}") from error
-    model_dir = fetch(entry) if entry.files else Path()
-    return module.load(model_dir, entry.applied_to(config), device, entry.traits)
 
 
 def choose_device(config: Config, n_cores: int, gpu: int | None = None) -> Device:

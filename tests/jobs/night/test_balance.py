@@ -38,15 +38,21 @@ def test_bins_are_of_one_model_gapless_and_bounded(
         assert sum(duration_s for _, duration_s in inside) - last_s < bin_s
 
 
-def _finished_s(bins: list[int], cost_s: list[float], n_slots: int) -> float:
-    """When the last core is done, if each takes the next bin as soon as it is free."""
+def _worked(items: list[tuple[str, float]], cost_s: list[float], n_slots: int) -> tuple[float, int]:
+    """When the last core is done, and how many models they have loaded, if each takes the next bin as soon as
+    it is free."""
     of_bin: dict[int, float] = defaultdict(float)
-    for bin_, s in zip(bins, cost_s, strict=True):
+    model: dict[int, str] = {}
+    for (name, _), bin_, s in zip(items, balance(items, 600.0, n_slots), cost_s, strict=True):
         of_bin[bin_] += s
+        model[bin_] = name
     free_s = [0.0] * n_slots
+    loaded: set[tuple[int, str]] = set()
     for bin_ in sorted(of_bin):
-        free_s[free_s.index(min(free_s))] += of_bin[bin_]
-    return max(free_s)
+        slot = free_s.index(min(free_s))
+        free_s[slot] += of_bin[bin_]
+        loaded.add((slot, model[bin_]))
+    return max(free_s), len(loaded)
 
 
 @pytest.mark.parametrize("n_slots", [2, 8])
@@ -54,8 +60,23 @@ def test_no_core_waits_long_for_another_though_costs_are_not_known(n_slots: int)
     draw = random.Random(1)
     durations_s = [draw.uniform(1, 22) for _ in range(200 * n_slots)]
     cost_s = [s * draw.choice([1, 1, 1, 1, 3]) for s in durations_s]  # a fifth is decoded again
-    bins = balance([("base", s) for s in durations_s], 600.0, n_slots)
-    assert _finished_s(bins, cost_s, n_slots) < 1.05 * sum(cost_s) / n_slots
+    ended_s, _ = _worked([("base", s) for s in durations_s], cost_s, n_slots)
+    assert ended_s < 1.05 * sum(cost_s) / n_slots
+
+
+@pytest.mark.parametrize(("audio_s", "n_slots", "most"), [(500, 2, 15), (500, 8, 45), (150, 2, 15)])
+def test_a_worker_loads_few_of_many_models(audio_s: int, n_slots: int, most: int) -> None:
+    draw = random.Random(2)
+    items = [(f"m{k}", draw.uniform(9, 11)) for k in range(12) for _ in range(audio_s // 10)]
+    cost_s = [s * draw.choice([1, 1, 1, 1, 3]) for _, s in items]
+    ended_s, n_loads = _worked(items, cost_s, n_slots)
+    assert n_loads <= most < 12 * n_slots and ended_s < 1.1 * sum(cost_s) / n_slots
+
+
+def test_small_languages_are_a_task_each_before_the_large_ones() -> None:
+    items = [("large", 20.0)] * 60 + [(name, 20.0) for name in ("small", "smaller") for _ in range(8)]
+    bins = balance([*items, ("smallest", 5.0)], 600.0, 2)
+    assert bins[76] == 0 and {*bins[60:68], *bins[68:76]} == {1, 2} and min(bins[:60]) == 3
 
 
 def test_chunks_of_like_length_share_a_task() -> None:
@@ -64,11 +85,10 @@ def test_chunks_of_like_length_share_a_task() -> None:
     assert sum(len(found) > 1 for found in lengths) <= 1
 
 
-def test_large_tasks_of_every_model_run_before_the_small_ones() -> None:
-    items = [("base", 20.0)] * 60 + [("large", 20.0)] * 60
-    bins = balance(items, 600.0, 2)
+def test_large_tasks_of_a_model_run_before_its_small_ones() -> None:
+    bins = balance([("base", 20.0)] * 120, 600.0, 2)
     n_items = [bins.count(bin_) for bin_ in sorted(set(bins))]
-    assert n_items[0] == 15 and n_items[-1] <= 3 and {bins[0], bins[60]} == {0, 1}
+    assert n_items[0] == 30 and n_items == sorted(n_items, reverse=True) and n_items[-1] <= 3
 
 
 def test_a_second_of_a_dear_model_counts_for_more_once_all_are_measured() -> None:
@@ -77,7 +97,7 @@ def test_a_second_of_a_dear_model_counts_for_more_once_all_are_measured() -> Non
     assert relative_costs({**entries, "new": entry_of(None)}) == dict.fromkeys(("small", "large", "new"), 1.0)
     costs = relative_costs(entries)
     bins = balance([(name, 20.0 * costs[name]) for name in ("small", "large") for _ in range(60)], 600.0, 2)
-    assert (bins.count(bins[0]), bins.count(bins[60])) == (15, 8), "so its tasks hold less audio"
+    assert (bins.count(bins[0]), bins.count(bins[60])) == (30, 8), "so its tasks hold less audio"
 
 
 def entry_of(cost: float | None) -> ModelEntry:

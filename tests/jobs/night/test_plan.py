@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,13 @@ def test_waves_hold_an_amount_of_audio_and_leave_out_the_hopeless() -> None:
     assert ids(list(planned.waves(config(job__wave_audio_h=100.0)))) == ["abcdf"]
     assert ids(list(planned.waves(config(job__wave_audio_h=0.1)))) == ["a", "b", "c", "df"]
     assert list(Plan().waves(config())) == []
+
+
+def test_recordings_of_the_same_models_share_waves() -> None:
+    planned = planned_by_hand()
+    planned.to_do["a"] = replace(planned.to_do["a"], models=frozenset({"tiny"}))
+    assert ids(list(planned.waves(config(job__wave_audio_h=100.0)))) == ["bcdfa"]
+    assert ids(list(planned.waves(config(job__wave_audio_h=0.1)))) == ["b", "c", "df", "a"]
 
 
 def test_recordings_of_many_hours_come_after_the_others() -> None:

@@ -18,9 +18,11 @@ CPU = Device("cpu", 0, 2)
 
 
 class Loader:
-    """Loads engines that hold as much memory as their weights take on disk, and remembers all of them."""
+    """Loads engines that hold as much memory as their weights take on disk, and remembers all of them.
+    ``loaded_bytes``: what it says that each took."""
 
-    def __init__(self) -> None:
+    def __init__(self, loaded_bytes: int = 0) -> None:
+        self.loaded_bytes = loaded_bytes
         self.loaded: list[str] = []
         self.alive: dict[str, bytearray] = {}
         self.most_bytes = 0
@@ -35,7 +37,9 @@ class Loader:
             def close(self) -> None:
                 del loader.alive[name]
 
-        return Heavy(str(device))
+        engine = Heavy(str(device))
+        engine.stats.loaded_bytes = self.loaded_bytes
+        return engine
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +84,17 @@ def test_the_least_recently_used_is_closed_before_there_is_too_much(tmp_path):
         cache.get(one, config, CPU)
     assert names(loader) == ["a", "c"] and loader.most_bytes == 2000
     assert cache.get(b, config, CPU)[1] and names(loader) == ["c", "b"]
+
+
+def test_what_loading_took_counts_where_it_is_more_than_the_files(tmp_path):
+    loader = Loader(loaded_bytes=1500)
+    cache, config = EngineCache(loader), room_for(3)
+    for name in "abc":
+        cache.get(entry(name, tmp_path), config, CPU)
+    assert names(loader) == ["b", "c"]
+    cache.get(entry("b", tmp_path), config, CPU)
+    cache.get(entry("d", tmp_path), room_for(2.6), CPU)
+    assert names(loader) == ["d"], "no room for two, as loading it has shown"
 
 
 def test_an_engine_larger_than_the_bound_is_alone(tmp_path):
