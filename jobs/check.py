@@ -18,6 +18,7 @@ from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.escape import printable
 from transcribe.inputs import read
+from transcribe.models.scope import Scope
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.invariants import Check, check
 
@@ -54,7 +55,7 @@ def run(output: str, *, input: str | None = None, config: Config | None = None) 
     s3 = S3Options.of(config.storage)
     planned_ids = None
     if input is not None:
-        inputs = read.read(input, config, s3)
+        inputs = read.read(input, config, s3, scope=Scope.of(config, output))
         planned_ids = {*inputs.recordings, *inputs.unplannable}
     return Findings(check(cli.published(output, config), planned_ids))
 

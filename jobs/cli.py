@@ -17,6 +17,7 @@ from jobs.spark.errors import SPARK_ERRORS, telling_line
 from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
+from transcribe.models.scope import Scope
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
 
@@ -56,7 +57,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def published(output: str, config: Config) -> Tables:
-    """The tables under ``output``. Raises ``ConfigError`` where there are none."""
+    """The tables under ``output``. Raises ``ConfigError`` where there are none, or another region's."""
+    Scope.of(config, output)
     tables = Tables(output, S3Options.of(config.storage))
     if all(table.find() is None for table in tables.all):
         raise ConfigError("--output", output, "holds no tables; name the folder that a job has published to")

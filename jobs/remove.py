@@ -25,6 +25,7 @@ from jobs.selection import Selection
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError
+from transcribe.models.scope import Scope
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.erase import Erased, Traces
 from transcribe.tables.tables import Tables
@@ -116,6 +117,7 @@ def run(
 def take_again(ids: Sequence[str], *, output: str, config: Config | None = None) -> Allowed:
     """The next run that is given them takes these recordings as new ones."""
     config = config or Config()
+    Scope.of(config, output)
     tables = Tables(output, S3Options.of(config.storage))
     return Allowed(tables.take_again(ids))
 

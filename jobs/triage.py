@@ -23,6 +23,7 @@ from transcribe.evaluate.evaluation import add_regression
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.triage import Findings, triage
 from transcribe.evaluate.triage_page import as_text, triage_page
+from transcribe.models.scope import Scope
 from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.tables.rows import from_row
@@ -61,7 +62,12 @@ def run(
     """For notebooks: what the command's options mean. Raises ``ConfigError`` for what is not there."""
     config = config or Config()
     s3 = S3Options.of(config.storage)
+    scope = Scope.of(config, output)
+    for option, file in (("--page", page), ("--add-to", add_to)):
+        if file is not None:
+            scope.admit_file(option, file)
     recording = _recording(recording_id, output, s3)
+    scope.admit(recording.region or None, recording.uri)
     if add_to and text is None:
         raise ConfigError("--add-to", add_to, "needs what is said: --text or --text-file")
     with local_copy(recording.uri, s3) as path:

@@ -28,9 +28,11 @@ from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.evaluate import reference
 from transcribe.evaluate.__main__ import by_library
+from transcribe.evaluate.evaluation import admit
 from transcribe.evaluate.systems import Answers, Measured
 from transcribe.evaluate.tune import SPACE, Trial, Tuner, candidates, front, name_of, overlay, recommended
 from transcribe.job_config import SparkConfig
+from transcribe.models.scope import Scope
 from transcribe.pages.page import render
 
 
@@ -77,8 +79,10 @@ def run(
     wanted = candidates(space, config, n_candidates, seed)
 
     _check_spark(space, on_spark)
+    scope, known = Scope.of(config, output), reference.load(references)
+    admit(scope, references, known)
     measure = _Cluster() if on_spark else by_library
-    tuner = Tuner(reference.load(references), config, folder, measure, seed, note)
+    tuner = Tuner(known, config, folder, measure, seed, note)
     complete = tuner.sweep(wanted, budget_min * 60)
     trials = sorted(tuner.last, key=lambda trial: trial.cost)
     tuned = Tuned(trials, recommended(trials, cost_factor), complete, str(folder / "tune.html"))

@@ -70,6 +70,8 @@ def main() -> int:
         registry = Registry.of(config)
         options.language = normalize_hint(options.language)
         s3 = S3Options.of(config.storage)
+        if options.output:
+            Scope(registry, config).admit_file("--output", options.output)
         asked = [one for path in options.paths for one in _asked(path, options, config, registry, s3)]
         if options.format in ("srt", "vtt") and len(asked) > 1 and not options.output:
             parser().error(

@@ -17,6 +17,7 @@ from transcribe.deliver.sound import Sound, read_sound
 from transcribe.deliver.transcript_page import Page, Version, lanes_of, transcript_page
 from transcribe.errors import ConfigError, RecordingError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
+from transcribe.models.scope import Scope
 from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
@@ -33,12 +34,17 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
     """
     config = config or Config()
     s3 = S3Options.of(config.storage)
+    scope = Scope.of(config, table)
     versions = [_published(recording_id, table, None, s3)]
     if compare is not None:
         number = int(compare) if compare.isdigit() else None
         if compare == BEFORE:
             number = _version_before(recording_id, Tables(table, s3))
+        if number is None:
+            scope.admit_file("--compare", compare)
         versions.append(_published(recording_id, compare if number is None else table, number, s3))
+    recording = versions[0].transcript.recording
+    scope.admit(recording.region or None, recording.uri)
     sound, why_silent = _sound(versions, config, s3)
     return transcript_page(versions, sound, why_silent)
 
@@ -82,10 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--output", metavar="FILE", help="default: transcript.html", default="transcript.html"
     )
     parser.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     options = parser.parse_args(arguments)
     tolerant_stdout()
     try:
-        config = configuration.load(options.conf)
+        config = configuration.load(options.conf, options.set)
+        Scope.of(config).admit_file("--output", options.output)
         page = show(options.recording_id, options.table, options.compare, config)
         s3 = S3Options.of(config.storage)
         put_bytes(options.output, page.html.encode(errors="replace"), s3)

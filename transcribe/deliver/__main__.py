@@ -19,6 +19,7 @@ from transcribe.deliver.subtitles import FORMATS, render
 from transcribe.errors import ConfigError, TranscribeError
 from transcribe.escape import printable, tolerant_stdout
 from transcribe.layers import merged
+from transcribe.models.scope import Scope
 from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.rows import from_row
@@ -46,8 +47,9 @@ def text(
         key = ".".join(map(str, first["loc"])) or "--rule"
         known = ", ".join(CueRules.model_fields)
         raise ConfigError(key, first["input"], f"{first['msg']}; rules are {known}") from None
-    storage = (config or Config()).storage
-    row = Tables(table, S3Options.of(storage)).row_of(recording_id)
+    config = config or Config()
+    Scope.of(config, table)
+    row = Tables(table, S3Options.of(config.storage)).row_of(recording_id)
     return render(from_row(row), format, chosen)
 
 
@@ -63,10 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--rule", action="append", default=[], metavar="KEY=VALUE", help="of subtitles: max_line_chars=37 …"
     )
     parser.add_argument("--conf", action="append", default=[], metavar="YAML", help="settings; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     options = parser.parse_args(arguments)
     tolerant_stdout()
     try:
-        config = configuration.load(options.conf)
+        config = configuration.load(options.conf, options.set)
+        if options.output:
+            Scope.of(config).admit_file("--output", options.output)
         found = text(options.recording_id, options.table, options.format, options.rule, config)
         if options.output:
             s3 = S3Options.of(config.storage)

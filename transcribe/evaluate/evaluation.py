@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from transcribe.evaluate.results import Results
 from transcribe.evaluate.score import as_columns, score
 from transcribe.evaluate.summary import as_text, summary
 from transcribe.evaluate.systems import Answers, Measured, System, config_of, write_manifest
+from transcribe.models.scope import Scope
 from transcribe.storage.files import absolute, put_bytes, stat
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Transcript
@@ -79,7 +80,10 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     prices = Prices.load(first.job.prices)
     results = Results(asked.output, s3)
     baseline = results.run(asked.baseline)[0] if asked.baseline else []
+    scopes = [Scope.of(config, asked.output) for config in configs.values()]
     references = all_references(asked.references, results.root, s3)
+    for scope in scopes:
+        admit(scope, asked.references, references)
     started_at = datetime.now(timezone.utc)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     folder = f"{results.root}/runs/{run_id}"
@@ -115,6 +119,13 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     told = {"run_id": run_id, "systems": found, "gates": [_gate_row(one) for one in gates]}
     put_bytes(uri, json.dumps(told, ensure_ascii=False, indent=1).encode(), s3)
     return Evaluation(run_id, uri, found, gates)
+
+
+def admit(scope: Scope, source: str, references: Iterable[Reference]) -> None:
+    """Raises ConfigError for a manifest or a recording in a place of another region than its own."""
+    scope.admit_input(source, listed=False)
+    for one in references:
+        scope.admit(one.region or scope.config.job.region, one.place)
 
 
 def all_references(source: str, root: str, s3: S3Options) -> list[Reference]:

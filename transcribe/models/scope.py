@@ -25,6 +25,11 @@ class Scope:
     config: Config
     output: str | None = None
 
+    @classmethod
+    def of(cls, config: Config, output: str | None = None) -> Scope:
+        """Of a job that looks at tables or keeps them, whatever its settings want of models."""
+        return cls(Registry.read(config), config, output)
+
     def __post_init__(self) -> None:
         region = self.config.job.region
         if region is None or not self.registry.regions:
@@ -49,6 +54,10 @@ class Scope:
         self._refuse_others(region, "--input", uri)
         if region:
             self._keep_inside(region, uri)
+
+    def admit_file(self, option: str, uri: str) -> None:
+        """A file or folder that the run writes, or another that it compares with: in nobody else's place."""
+        self._refuse_others(self.config.job.region, option, uri)
 
     def check_names(self, region: str, service: str | None) -> None:
         """Raises ``PlanError`` for a region or service of a recording that the fleet does not have."""
@@ -97,9 +106,8 @@ class Scope:
         for owner, top in self._places:
             if owner != region and place.startswith(top):
                 at = self.registry.regions[owner].at
-                raise ConfigError(
-                    key, uri, f"belongs to region {owner} ({at}); this is for {region or 'none'}"
-                )
+                whose = f"this is for {region or 'none: say which by job.region'}"
+                raise ConfigError(key, uri, f"belongs to region {owner} ({at}); {whose}")
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
