@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ANY = {"engine": "fake", "revision": "1", "licence": "MIT", "stage": "production", "files": {}, "sources": []}
+DATE = "2026-01-31"
 LANGUAGES = {"north": ("da", "sv"), "south": ("es", "it")}
 
 
 class Fleet:
-    """Two regions of two languages, a model for each, and a service with a beam of its own."""
+    """Two regions of two languages, a model for each; a service that gets subtitles at the night's end, and
+    one with a beam of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,12 +46,12 @@ class Fleet:
         }
         for name, languages in LANGUAGES.items():
             (folder / name / "in").mkdir(parents=True)
-            rows = []
+            rows: list[dict[str, Any]] = []
             for code in languages:
                 for service in ("desk", "quick"):
                     path = clip("call_agent_1", folder / name / "in" / f"{code}_{service}.ogg")
                     row = {"uri": str(path), "language": code, "service": service}
-                    rows.append({**row, "recording_id": path.stem})
+                    rows.append({**row, "recording_id": path.stem, "date": DATE})
             write_manifest(folder / f"{name}.jsonl", rows)
 
     def settings(self) -> dict[str, Any]:
@@ -56,12 +59,19 @@ class Fleet:
         contents = {
             "models": {"default": "many", "routes": routes, "models": self.models},
             "regions": {"regions": self.regions},
-            "services": {"services": {"desk": {}, "quick": {"routes": [{"decode": {"beam_size": 1}}]}}},
+            "services": {
+                "services": {
+                    "desk": {
+                        "deliver": {"destination": str(self.folder / "files/{region}/{date}"), "vtt": None}
+                    },
+                    "quick": {"routes": [{"decode": {"beam_size": 1}}]},
+                }
+            },
         }
         for name, content in contents.items():
             (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
         files = {name: str(self.folder / f"{name}.yaml") for name in contents}
-        return {**files, "language.model": "many", "job.residency": "here"}
+        return {**files, "language.model": "many", "job.residency": "here", "job.deliver": True}
 
     def run(self, spark: SparkSession | None, region: str, **given: Any) -> Any:
         given = {"input": str(self.folder / f"{region}.jsonl"), **given}
@@ -81,6 +91,9 @@ def test_a_night_of_one_region_and_the_nights_after_it(spark: SparkSession, flee
     used = {one.model: (one.n_workers, one.n_loads, one.n_loads_again) for one in report.models}
     assert used == dict.fromkeys(("da", "sv", "many"), (1, 1, 0)), "many checks the hints"
     assert "models      3, loaded 3 times in" in str(report)
+    delivered = fleet.folder / "files" / "north" / DATE
+    first = {path.name: path.stat().st_mtime_ns for path in (delivered / "subtitles").iterdir()}
+    assert first.keys() == {"da_desk.vtt", "sv_desk.vtt"} and (delivered / "manifest.json").exists()
     rows = current(fleet.folder / "north" / "out", "transcripts")
     assert {id_: row["model"] for id_, row in rows.items()} == {
         **{"da_desk": "da", "da_quick": "da", "sv_desk": "sv", "sv_quick": "sv"}
@@ -105,6 +118,14 @@ def test_a_night_of_one_region_and_the_nights_after_it(spark: SparkSession, flee
         **{"da_desk": True, "da_quick": True, "sv_desk": False, "sv_quick": False}
     }
     assert rows["da_desk"]["model_revision"] == "2"
+    assert "1 brought up to date" in str(report)
+    rewritten = {
+        path.name
+        for path in (delivered / "subtitles").iterdir()
+        if path.stat().st_mtime_ns != first[path.name]
+    }
+    listed = json.loads((delivered / "manifest.json").read_text())
+    assert rewritten <= {"da_desk.vtt"} and report.run_id in str(listed), "only what has changed"
 
 
 @pytest.mark.spark
