@@ -11,6 +11,7 @@ from typing import Any
 
 from transcribe.config import Config
 from transcribe.errors import ConfigError, ModelError, StorageError
+from transcribe.job_config import StorageConfig
 from transcribe.layers import shipped
 from transcribe.models import checkpoint
 from transcribe.models.cache import sha256
@@ -22,6 +23,8 @@ from transcribe.storage.files import list_files
 from transcribe.storage.s3 import S3Options, Stat
 
 HUB = "hub:"
+SETTINGS = {"endpoint_url", "region"}
+"""Of a source on S3: a night's own settings say them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def add(config: Config, asked: Asked) -> Path:
         raise ConfigError(
             "--models", str(models), "is a file; add needs a folder, where it writes one a model"
         )
-    source, revision = _source(asked)
+    source, revision = _source(asked, config.storage)
     with tempfile.TemporaryDirectory() as scratch:
         files = checkpoint.wanted(_names(source))
         source.download(files, Path(scratch))
@@ -73,7 +76,7 @@ def add(config: Config, asked: Asked) -> Path:
     return path
 
 
-def _source(asked: Asked) -> tuple[HubSource | S3Source | FolderSource, str]:
+def _source(asked: Asked, storage: StorageConfig) -> tuple[HubSource | S3Source | FolderSource, str]:
     """And the revision that it says."""
     if asked.source.startswith(HUB):
         repository, _, revision = asked.source.removeprefix(HUB).partition("@")
@@ -81,7 +84,7 @@ def _source(asked: Asked) -> tuple[HubSource | S3Source | FolderSource, str]:
             raise ConfigError("FROM", asked.source, "write hub:OWNER/NAME@COMMIT: a commit never changes")
         return HubSource(hub=repository, revision=revision), revision
     if asked.source.startswith("s3://"):
-        return S3Source(s3=asked.source.rstrip("/") + "/"), ""
+        return S3Source(s3=asked.source.rstrip("/") + "/").where(storage), ""
     return FolderSource(folder=Path(asked.source).resolve()), ""
 
 
@@ -94,9 +97,11 @@ def _names(source: HubSource | S3Source | FolderSource) -> list[str]:
             return [name for name in list_repo_files(source.hub, revision=source.revision) if "/" not in name]
         except Exception as error:  # whatever its client raises
             raise ModelError(f"{source}: {type(error).__name__}: {error}") from error
-    top = source.s3 if isinstance(source, S3Source) else f"{source.folder}/"
+    top, options = (
+        (source.s3, source.options) if isinstance(source, S3Source) else (f"{source.folder}/", S3Options())
+    )
     try:
-        places = [found.uri for found in list_files(top, S3Options()) if isinstance(found, Stat)]
+        places = [found.uri for found in list_files(top, options) if isinstance(found, Stat)]
     except StorageError as error:
         raise ModelError(f"{source}: {error}; {error.next_step}") from error
     return [place.removeprefix(top) for place in places if "/" not in place.removeprefix(top)]
@@ -125,7 +130,7 @@ def _entry(
         entry["lacks"] = list(found.lacks)
     if found.heads and engine == "seq2seq":
         entry["traits"] = {"heads": flowing(found.heads)}
-    said = source.model_dump(mode="json")
+    said = source.model_dump(mode="json", exclude=SETTINGS)
     added = {"date": date.today().isoformat(), "did": "added", "revision": revision, "reason": str(source)}
     more = {"files": files, "sources": [said], "history": [added]} | (
         {"notes": asked.notes} if asked.notes else {}

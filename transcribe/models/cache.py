@@ -101,6 +101,7 @@ def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequenc
                 raise
             problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
         if not problem:
+            _take_out_rests(partial)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
                 if folder.exists():
                     folder.rename(Path(scratch) / "replaced")
@@ -114,6 +115,13 @@ def _fetch_into(folder: Path, what: str, files: dict[str, str], sources: Sequenc
         f"Make one of them reachable, or put {', '.join(files)} into a folder and add "
         f"'- folder: THAT_FOLDER' to the model's sources in the registry."
     )
+
+
+def _take_out_rests(folder: Path) -> None:
+    """What sources keep there of files that have not come whole."""
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub's client's
+    for part in folder.glob("*.part"):
+        part.unlink()
 
 
 def _missing(folder: Path, files: dict[str, str]) -> list[str]:

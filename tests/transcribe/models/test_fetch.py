@@ -12,6 +12,7 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -278,9 +279,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def run_fetch(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_fetch(
+    tmp_path: Path, files: dict[str, bytes] = CONTENT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command line on a registry whose only source is org/model on a hub."""
-    entry = an_entry().model_dump(exclude={"name"}, exclude_defaults=True) | {
+    entry = an_entry(files=files).model_dump(exclude={"name"}, exclude_defaults=True) | {
         "sources": [{"hub": "org/model", "revision": "a" * 40}]
     }
     path = tmp_path / "models.yaml"
@@ -311,6 +314,47 @@ def test_the_hub_client_fetches_at_the_commit(tmp_path):
     folder = Path(done.stdout.strip())
     assert contents(folder) == CONTENT
     assert {path.name for path in folder.iterdir()} == {*CONTENT, ".verified.json"}
+
+
+LARGE = {"model.bin": bytes(range(256)) * 100_000}
+"""More than the two blocks of 10 MB that the hub's client has written when the line is cut."""
+
+
+class Cut(Hub):
+    """Whoever asks for all of a file gets 21 MB, and then the line is cut."""
+
+    asked: ClassVar[list[int]] = []  # first bytes
+
+    def do_GET(self) -> None:
+        if self.command == "HEAD" or "/resolve/" not in self.path:
+            return super().do_GET()
+        data = LARGE["model.bin"]
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.asked.append(begin)
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(data) - begin))
+        self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        self.wfile.write(data[begin:] if begin else data[:21_000_000])
+
+
+def test_a_file_of_the_hub_goes_on_where_the_line_was_cut(tmp_path, monkeypatch):
+    """And what a process that was killed has left there does not stay."""
+    monkeypatch.setitem(CONTENT, "model.bin", LARGE["model.bin"])
+    cache = tmp_path / "cache"
+    with pytest.raises(ModelError):
+        fetch(an_entry(FolderSource(folder=tmp_path / "none"), files=LARGE), cache)
+    (partial,) = cache.glob("*.partial")
+    (partial / ".cache").mkdir()
+    (partial / ".cache" / "x.incomplete").write_bytes(bytes(9))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = run_fetch(tmp_path, LARGE, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert (folder / "model.bin").read_bytes() == LARGE["model.bin"] and Cut.asked == [0, 20 << 20]
+    assert {path.name for path in folder.iterdir()} == {"model.bin", ".verified.json"}
 
 
 def test_a_hub_that_does_not_answer_fails_at_once(tmp_path):
