@@ -63,6 +63,7 @@ class Cost:
     is_loaded: bool = False  # just now, in load_s
     host: str | None = None
     pid: int = 0  # of the worker, on its host
+    resident_bytes: int = 0  # its memory at the end; 0: not told
     began_at: float = 0.0  # seconds since 1970
     task: int = 0  # its number in its stage
 

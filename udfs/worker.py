@@ -12,6 +12,7 @@ from pyspark import TaskContext
 from transcribe.config import Config
 from transcribe.engines.base import Device, Engine
 from transcribe.engines.cache import EngineCache
+from transcribe.engines.cpu import resident_bytes
 from transcribe.engines.loading import choose_device
 from transcribe.models.registry import ModelEntry
 from udfs.rows import Cost
@@ -43,6 +44,7 @@ class Stopwatch:
             task_s,
             host=socket.gethostname(),
             pid=os.getpid(),
+            resident_bytes=resident_bytes(),
             began_at=self._began_at,
             task=self._task,
             **more,

@@ -15,6 +15,7 @@ class Use:
     worker: str  # host and process
     is_loaded: bool  # just now; else it was there
     load_s: float
+    resident_bytes: int  # of the worker, at the end
     audio_s: float = 0.0  # transcribed
     task_s: float = 0.0  # which that took
 
@@ -28,6 +29,7 @@ class ModelUse:
     n_loads: int
     n_loads_again: int  # by a worker that had let it go, for lack of memory
     load_s: float
+    most_resident_bytes: int  # of a worker that has just used it, all else in it included
     audio_s: float  # transcribed
     cost: (
         float | None
@@ -51,6 +53,7 @@ def _summed(model: str, uses: Sequence[Use]) -> ModelUse:
         loads.total(),
         loads.total() - len(loads),
         sum(use.load_s for use in uses),
+        max(use.resident_bytes for use in uses),
         audio_s,
         sum(use.task_s for use in uses) / audio_s if audio_s else None,
     )

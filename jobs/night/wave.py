@@ -223,7 +223,9 @@ class Wave:
 
     def _use(self, cost: Cost, audio_s: float = 0.0, task_s: float = 0.0) -> None:
         worker = f"{cost.host} {cost.pid}"
-        self._result.uses.append(Use(cost.model or "", worker, cost.is_loaded, cost.load_s, audio_s, task_s))
+        self._result.uses.append(
+            Use(cost.model or "", worker, cost.is_loaded, cost.load_s, cost.resident_bytes, audio_s, task_s)
+        )
 
     def _hold(self, step: str, cost: Cost) -> None:
         ended_at = cost.began_at + cost.task_s

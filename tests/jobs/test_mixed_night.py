@@ -1,4 +1,7 @@
-"""A night whose routes lead to models of four kinds: Whisper base, tiny.en, Moonshine, audio LLMs."""
+"""A night whose routes lead to models of four kinds: Whisper base, tiny.en, Moonshine, audio LLMs.
+
+The workers have room for one of them at a time.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +64,8 @@ def test_each_recording_is_heard_by_its_routes_model(
         for region, name in CLIPS.items()
     ]
     manifest = write_manifest(tmp_path / "manifest.jsonl", rows)
-    report = nightly.run(
-        spark, input=str(manifest), output=str(tmp_path / "out"), overrides={"models": str(registry)}
-    )
+    settings = {"models": str(registry), "engines.max_memory_gb": 0.001}
+    report = nightly.run(spark, input=str(manifest), output=str(tmp_path / "out"), overrides=settings)
     assert (report.n_published, report.verdict) == (5, "good"), str(report)
     found = {row["region"]: row for row in current(tmp_path / "out", "transcripts").values()}
     assert {region: (row["model"], row["engine"]) for region, row in found.items()} == {
@@ -73,6 +75,10 @@ def test_each_recording_is_heard_by_its_routes_model(
         "lab": ("llm", "audio_llm"),
         "shed": ("llm-untimed", "audio_llm"),
     }
+    loads = {one.model: one.n_loads for one in report.models}
+    assert loads == {**dict.fromkeys(ROUTES.values(), 1), "base": 2}, "base checks hints first"
+    most_mb = {one.model: one.most_resident_bytes / 1e6 for one in report.models}
+    assert most_mb["tiny.en"] < most_mb["base"] - 100, f"came after it, when it was gone: {most_mb}"
     errors = ErrorCount()
     for region, name in CLIPS.items():
         errors += count_errors(texts()[name][1], found[region]["text"], texts()[name][0])
