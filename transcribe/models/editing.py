@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import Any
 
+from yaml import SafeLoader, ScalarNode
+
 from transcribe.errors import ConfigError
 from transcribe.models.reading import model_files
 
 Node = MutableMapping[str, Any]
+TEXT = "tag:yaml.org,2002:str"
 
 
 class Edits:
@@ -92,7 +95,7 @@ def set_traits(models: Path, name: str, traits: Mapping[str, Any]) -> Path:
 def dumped(content: Mapping[str, Any]) -> str:
     """New content in the style of the registry's files."""
     written = io.StringIO()
-    _yaml().dump(dict(content), written)
+    _yaml().dump(_quoted(content), written)
     return written.getvalue()
 
 
@@ -113,11 +116,30 @@ def flowing(value: Any) -> Any:
     """A list or mapping in one line."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-    made = value
-    if isinstance(value, (list, tuple)):
-        made = CommentedSeq([list(one) if isinstance(one, tuple) else one for one in value])
-    elif isinstance(value, Mapping):
-        made = CommentedMap(value)
-    if made is not value:
-        made.fa.set_flow_style()
+    made = _quoted(value)
+    if isinstance(made, list):
+        made = CommentedSeq(made)
+    elif isinstance(made, dict):
+        made = CommentedMap(made)
+    else:
+        return made
+    made.fa.set_flow_style()
     return made
+
+
+def _quoted(value: Any) -> Any:
+    """The same, with quotes around new text that the registry's reader would take for something else: no, on,
+    1:20."""
+    from ruamel.yaml.comments import CommentedBase
+    from ruamel.yaml.scalarstring import SingleQuotedScalarString
+
+    if isinstance(value, CommentedBase):  # stands as it is to be
+        return value
+    if isinstance(value, Mapping):
+        return {key: _quoted(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_quoted(one) for one in value]
+    resolver: Any = SafeLoader("")
+    if isinstance(value, str) and resolver.resolve(ScalarNode, value, (True, False)) != TEXT:
+        return SingleQuotedScalarString(value)
+    return value

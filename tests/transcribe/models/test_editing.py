@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from transcribe.errors import ConfigError
-from transcribe.models.editing import set_traits
+from transcribe.models.editing import Edits, dumped, set_traits
+from transcribe.models.reading import model_files
 from transcribe.models.registry import DEFAULT_PATH, Registry
 
 TRAITS = {"heads": ((1, 2), (3, 4)), "lead_s": 0.05}
@@ -44,6 +46,18 @@ def test_an_entry_without_traits_gets_them(models):
     set_traits(models, "base-torch", {"lead_s": 0.03})
     assert changed_lines(models) == ["+ traits:", "+ lead_s: 0.03"]
     assert Registry.load(models).get("base-torch").traits.lead_s == 0.03
+
+
+def test_new_text_is_read_as_text(models):
+    """Whatever YAML 1.1 makes of it."""
+    texts = ["no", "on", "1:20", "2026-11-02", "null", "", "1e3", "a: [b", "plain"]
+    edits = Edits(model_files(models))
+    for text in texts:
+        event = {"date": "2026-11-02", "did": "promoted", "revision": "1", "reason": text}
+        edits.append("base", "history", event)
+    edits.save(lambda: Registry.load(models))
+    assert [event.reason for event in Registry.load(models).get("base").history] == texts
+    assert yaml.safe_load(dumped({"a": texts})) == {"a": texts}
 
 
 def test_one_file_is_a_registry_too(models):
