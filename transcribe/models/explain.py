@@ -22,6 +22,10 @@ def _lines(registry: Registry, config: Config, asked: Asked) -> Iterator[str]:
         if name and known and name not in known:
             raise ConfigError(f"--{kind}", name, unknown(kind, name, known))
     yield in_words(asked) or "nothing known"
+    if language and not registry.hears(region, language):
+        at = registry.regions[region or ""].at
+        yield f"{region} does not hear {language} ({at}): it is identified as if nobody had said so"
+        language, asked = None, (None, region, service)
     for what in registry.routing.says:
         yield f"{what}:"
         yield from _steps(registry, what, asked)

@@ -299,9 +299,17 @@ class Registry(Strict):
         return override or self.route(language, recording.region, recording.service)
 
     def usable_hint(self, recording: Recording, override: str | None) -> str | None:
-        """Whisper's code of the recording's hint, unless its model does not speak that: then identify."""
+        """Whisper's code of the recording's hint, unless its model does not speak that or its region does not
+        hear it: then identify."""
         hint = recording.language and whisper_code(recording.language)
-        return hint if hint and self.get(self.model_name(recording, hint, override)).speaks(hint) else None
+        if not hint or not self.hears(recording.region, hint):
+            return None
+        return hint if self.get(self.model_name(recording, hint, override)).speaks(hint) else None
+
+    def hears(self, region: str | None, language: str) -> bool:
+        """Is the language one of the region's, where these are told?"""
+        profile = self.regions.get(region or "")
+        return profile is None or not profile.languages or language in profile.languages
 
     def is_identified(self, recording: Recording, config: Config) -> bool:
         """Is its language identified before it is decoded? With a hint that can be used: to check it where

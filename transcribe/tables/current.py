@@ -104,7 +104,8 @@ class Rule:
 
     def _models_of_any_language(self, region: str, service: str | None) -> frozenset[str]:
         override, fallback = self._config.model, self._config.language.fallback_model
-        languages = (UNDETERMINED, *WHISPER)
+        allowed = self._registry.config_for(region, self._config).language.allowed
+        languages = (UNDETERMINED, *(allowed or WHISPER))
         routed = {override or self._registry.route(code, region, service) for code in languages}
         return frozenset(routed | ({fallback} if fallback else set()))
 

@@ -13,8 +13,11 @@ from transcribe.config import Config, load
 from transcribe.errors import ConfigError
 from transcribe.languages import WHISPER
 from transcribe.layers import CONF
+from transcribe.models.explain import explain
 from transcribe.models.registry import Registry
 from transcribe.models.routes import Route, Routing
+from transcribe.tables.current import Rule
+from transcribe.types import Recording
 
 ANY = {"engine": "fake", "revision": "1", "licence": "MIT", "stage": "production", "files": {}, "sources": []}
 MANY = {**ANY, "multilingual": True, "languages": None}
@@ -265,8 +268,6 @@ def test_a_name_that_stands_twice_is_told(fleet):
 
 
 def test_a_routes_decode_is_part_of_what_its_model_is(fleet):
-    from transcribe.types import Recording
-
     registry = fleet.registry()
     made = [
         registry.entry_for(Recording("a", "/a", "1", "north", "2026-01-31", service=service), "da", None)
@@ -323,3 +324,19 @@ def test_every_language_of_a_region_is_the_models_to_hear(example):
     registry, config = example
     assert registry.config_for("latam", config).language.allowed == ("es", "pt", "en")
     assert registry.config_for("latam", config).language.prior == {"es": 5, "pt": 3}
+
+
+def test_a_hint_that_its_region_does_not_hear_leads_to_none_of_anothers_models(example):
+    registry, config = example
+    rule, region = Rule(registry, config), registry.regions["us"]
+
+    def hinted(language: str | None) -> Recording:
+        return Recording("a", "/a", "1", "us", "2026-01-31", language=language)
+
+    assert registry.usable_hint(hinted("en"), None) == "en"
+    assert registry.usable_hint(hinted("da"), None) is None
+    for language in ("en", "da", None):
+        assert rule.possible_models(hinted(language)) <= set(region.models), language
+    assert rule.identifier(hinted("da")) == "whisper-base"
+    told = explain(registry, config, ("da", "us", None))
+    assert "us does not hear da (" in told and "gets: whisper-base" in told
