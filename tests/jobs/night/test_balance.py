@@ -38,12 +38,12 @@ def test_bins_are_of_one_model_gapless_and_bounded(
         assert sum(duration_s for _, duration_s in inside) - last_s < bin_s
 
 
-def _worked(items: list[tuple[str, float]], cost_s: list[float], n_slots: int) -> tuple[float, int]:
+def _worked(expected: list[tuple[str, float]], cost_s: list[float], n_slots: int) -> tuple[float, int]:
     """When the last core is done, and how many models they have loaded, if each takes the next bin as soon as
     it is free."""
     of_bin: dict[int, float] = defaultdict(float)
     model: dict[int, str] = {}
-    for (name, _), bin_, s in zip(items, balance(items, 600.0, n_slots), cost_s, strict=True):
+    for (name, _), bin_, s in zip(expected, balance(expected, 600.0, n_slots), cost_s, strict=True):
         of_bin[bin_] += s
         model[bin_] = name
     free_s = [0.0] * n_slots
@@ -98,6 +98,18 @@ def test_a_second_of_a_dear_model_counts_for_more_once_all_are_measured() -> Non
     costs = relative_costs(entries)
     bins = balance([(name, 20.0 * costs[name]) for name in ("small", "large") for _ in range(60)], 600.0, 2)
     assert (bins.count(bins[0]), bins.count(bins[60])) == (30, 8), "so its tasks hold less audio"
+
+
+@pytest.mark.parametrize("n_slots", [2, 8])
+def test_no_core_waits_for_the_few_recordings_of_a_dear_model(n_slots: int) -> None:
+    """As large-v3 beside tiny; by seconds alone, the cores wait for it."""
+    draw = random.Random(3)
+    of_model = {"tiny": 0.9 * 3600 * n_slots, "large": 0.1 * 3600 * n_slots}
+    items = [(name, draw.uniform(9, 11)) for name, all_s in of_model.items() for _ in range(int(all_s / 10))]
+    expected = [(name, s * (50 if name == "large" else 1)) for name, s in items]
+    cost_s = [s * draw.choice([1, 1, 1, 1, 3]) for _, s in expected]
+    waited = [_worked(some, cost_s, n_slots)[0] * n_slots / sum(cost_s) - 1 for some in (items, expected)]
+    assert waited[0] > 0.3 and waited[1] < 0.03
 
 
 def entry_of(cost: float | None) -> ModelEntry:
