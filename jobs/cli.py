@@ -56,6 +56,13 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def for_region(config: Config, region: str | None) -> Config:
+    """The configuration of a job that was told to keep to a region."""
+    return config.model_copy(
+        update={"job": config.job.model_copy(update={"region": region})} if region else {}
+    )
+
+
 def published(output: str, config: Config) -> Tables:
     """The tables under ``output``. Raises ``ConfigError`` where there are none, or another region's."""
     Scope.of(config, output)

@@ -97,7 +97,7 @@ def run(
     Raises ``ConfigError`` before anything is written, ``PublishError`` when the tables cannot be read. What
     cannot be written is in the answer, and keeps nothing else.
     """
-    config = config or Config()
+    config = cli.for_region(config or Config(), region)
     s3 = S3Options.of(config.storage)
     dates = [_date(one) for one in _several(date)]
     registry = Registry.of(config)

@@ -97,7 +97,7 @@ def run(
     """
     if not reason.strip():
         raise ConfigError("--reason", reason, "say in a few words why, without naming the recording")
-    config = config or Config()
+    config = cli.for_region(config or Config(), which.region)
     tables = cli.published(output, config)
     ids = sorted(set(_ids(spark, which, tables, config)))
     traces = Traces(tables.root, tables.transcripts.s3, ids, tables.uris(ids))

@@ -101,6 +101,13 @@ def test_its_own_are_open(fleet: Path, main: Main, capsys: pytest.CaptureFixture
     assert "north may be worked on in here only" in capsys.readouterr().err
 
 
+def test_a_job_that_is_told_a_region_works_for_it(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["--set=regions=regions.yaml", "--set=services=services.yaml", "--set=job.residency=here"]
+    assert deliver.main(["--output", "north/out", "--region", "north", *settings]) == 0
+    assert deliver.main(["--output", "north/out", "--region", "south", *settings]) == 2
+    assert "belongs to region north" in capsys.readouterr().err
+
+
 def test_whose_it_is_must_be_said(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["--output", "north/out", "--set=regions=regions.yaml"]) == 2
     assert "this is for none: say which by job.region" in capsys.readouterr().err
