@@ -60,7 +60,7 @@ def test_a_fetch_that_was_cut_off_goes_on(
     read, came = s3.RangeReader.readinto, []
 
     def cut_off(self: s3.RangeReader, buffer: bytearray) -> int:
-        if len(came) == 2:
+        if sum(came) > 60_000:
             raise s3.storage_error("unreachable", prefix, "the line is cut")
         came.append(read(self, buffer))
         return came[-1]
@@ -69,7 +69,8 @@ def test_a_fetch_that_was_cut_off_goes_on(
     monkeypatch.setattr(s3.RangeReader, "readinto", cut_off)
     with pytest.raises(ModelError, match="the line is cut"):
         fetch(entry, tmp_path / "cache")
-    assert came == [30_000, 30_000]
+    (part,) = (tmp_path / "cache").rglob("*.part")
+    assert part.stat().st_size in (60_000, 90_000), "config.json may have come before"
     monkeypatch.setattr(s3.RangeReader, "readinto", lambda self, buffer: _count(read(self, buffer), came))
     folder = fetch(entry, tmp_path / "cache")
     assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
