@@ -31,9 +31,7 @@ class ModelUse:
     load_s: float
     most_resident_bytes: int  # of a worker that has just used it, all else in it included
     audio_s: float  # transcribed
-    cost: (
-        float | None
-    )  # seconds of a task for a second of audio, as in an entry's metrics; None: none transcribed
+    cost: float | None  # seconds of a task for a second of it, as in an entry's metrics
 
 
 def by_model(uses: Sequence[Use]) -> list[ModelUse]:
