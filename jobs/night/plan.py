@@ -101,7 +101,9 @@ class Plan:
         suspects last, each alone."""
         failed = {failure.recording_id for failure in self.failed_early()}
         ids = [id_ for id_ in self.to_do if id_ not in failed | self.suspects]
-        ids.sort(key=lambda id_: sorted(self.to_do[id_].models))
+        groups = sorted({one.models for one in self.to_do.values()}, key=sorted)
+        rank = {models: n for n, models in enumerate(groups)}
+        ids.sort(key=lambda id_: rank[self.to_do[id_].models])
         long = {id_ for id_ in ids if self.duration_s.get(id_, 0.0) > LONG_S}
         longest_s = config.job.wave_audio_h * 3600
         yield from self._packed([id_ for id_ in ids if id_ not in long], longest_s)
