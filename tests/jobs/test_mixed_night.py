@@ -77,8 +77,6 @@ def test_each_recording_is_heard_by_its_routes_model(
     }
     loads = {one.model: one.n_loads for one in report.models}
     assert loads == {**dict.fromkeys(ROUTES.values(), 1), "base": 2}, "base checks hints first"
-    most_mb = {one.model: one.most_resident_bytes / 1e6 for one in report.models}
-    assert most_mb["tiny.en"] < most_mb["base"] - 100, f"came after it, when it was gone: {most_mb}"
     errors = ErrorCount()
     for region, name in CLIPS.items():
         errors += count_errors(texts()[name][1], found[region]["text"], texts()[name][0])

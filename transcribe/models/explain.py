@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.models.consistency import unknown
+from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
 from transcribe.models.routes import LEVELS, Asked, in_words
 
@@ -22,7 +23,7 @@ def _lines(registry: Registry, config: Config, asked: Asked) -> Iterator[str]:
         if name and known and name not in known:
             raise ConfigError(f"--{kind}", name, unknown(kind, name, known))
     yield in_words(asked) or "nothing known"
-    if language and not registry.hears(region, language):
+    if language and not registry.regions.get(region or "", Region()).hears(language):
         at = registry.regions[region or ""].at
         yield f"{region} does not hear {language} ({at}): it is identified as if nobody had said so"
         language, asked = None, (None, region, service)

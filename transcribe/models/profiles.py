@@ -42,6 +42,9 @@ class Region(Strict):
     def places(self) -> list[str]:
         return [place for place in (self.input, self.output) if place is not None]
 
+    def hears(self, language: str) -> bool:
+        return not self.languages or language in self.languages
+
 
 class Service(Strict):
     """A consumer of transcripts. ``deliver``: the files that it gets; None: it reads the tables."""

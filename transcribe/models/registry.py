@@ -14,7 +14,6 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from transcribe.config import Config
 from transcribe.engines.names import ENGINES
 from transcribe.errors import ConfigError, LanguageError
-from transcribe.job_config import StorageConfig
 from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.layers import CONF, shipped
 from transcribe.models import reading
@@ -24,7 +23,7 @@ from transcribe.models.history import Event, Measurement
 from transcribe.models.own_decode import ModelDecode
 from transcribe.models.profiles import Region, Service
 from transcribe.models.routes import Route, Routing
-from transcribe.models.sources import FileName, S3Source, Source, Strict, WheelSource, is_pickle
+from transcribe.models.sources import FileName, Source, Strict, WheelSource, is_pickle, located
 from transcribe.models.traits import Traits
 from transcribe.section import LanguageCode
 from transcribe.types import SAMPLE_RATE, Recording
@@ -125,7 +124,8 @@ class ModelEntry(Weights):
     @property
     def cost(self) -> float | None:
         """Core seconds a second of audio, as measured last; None: never."""
-        return next((one.cost for one in sorted(self.metrics, key=_date, reverse=True) if one.cost), None)
+        latest = sorted(self.metrics, key=lambda one: one.date, reverse=True)
+        return next((one.cost for one in latest if one.cost), None)
 
     @property
     def tells_languages(self) -> bool:
@@ -164,18 +164,9 @@ class ModelEntry(Weights):
         log.info("%s: engine %s, since %s", self.name, engine, reason)
         return self.model_copy(update={"engine": engine})
 
-    def where(self, storage: StorageConfig) -> ModelEntry:
-        """The same, with the sources on S3 where the settings say that it is."""
-        sources = [one.where(storage) if isinstance(one, S3Source) else one for one in self.sources]
-        return self.model_copy(update={"sources": sources})
-
     def applied_to(self, config: Config) -> Config:
         """The configuration under which this model decodes: its own ``decode`` settings win."""
         return config.model_copy(update={"decode": config.decode.model_copy(update=self.decode)})
-
-
-def _date(measured: Measurement) -> str:
-    return measured.date
 
 
 class Registry(Strict):
@@ -224,8 +215,7 @@ class Registry(Strict):
         """What a configuration's files say, whatever it wants of them. Raises ConfigError."""
         fleet = (shipped(path) if path else None for path in (config.regions, config.services))
         registry = cls.load(shipped(config.models), *fleet)
-        models = {name: entry.where(config.storage) for name, entry in registry.models.items()}
-        return registry.model_copy(update={"models": models})
+        return registry.model_copy(update={"models": located(registry.models, config.storage)})
 
     @classmethod
     def load(cls, path: str | Path, regions: Path | None = None, services: Path | None = None) -> Registry:
@@ -299,17 +289,11 @@ class Registry(Strict):
         return override or self.route(language, recording.region, recording.service)
 
     def usable_hint(self, recording: Recording, override: str | None) -> str | None:
-        """Whisper's code of the recording's hint, unless its model does not speak that or its region does not
-        hear it: then identify."""
+        """Whisper's code of the recording's hint, if its region hears and its model speaks that: else identify."""
         hint = recording.language and whisper_code(recording.language)
-        if not hint or not self.hears(recording.region, hint):
+        if not hint or not self.regions.get(recording.region, Region()).hears(hint):
             return None
         return hint if self.get(self.model_name(recording, hint, override)).speaks(hint) else None
-
-    def hears(self, region: str | None, language: str) -> bool:
-        """Is the language one of the region's, where these are told?"""
-        profile = self.regions.get(region or "")
-        return profile is None or not profile.languages or language in profile.languages
 
     def is_identified(self, recording: Recording, config: Config) -> bool:
         """Is its language identified before it is decoded? With a hint that can be used: to check it where

@@ -16,8 +16,9 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
@@ -26,6 +27,7 @@ from transcribe.job_config import StorageConfig
 from transcribe.storage.s3 import S3Options, download_on
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # never a path
+Entry = TypeVar("Entry", bound=BaseModel)
 _PROBE_TIMEOUT_S = 5.0
 
 
@@ -168,6 +170,15 @@ Source = Annotated[
         custom_error_message="a source has the key hub, wheels, package, s3 or folder",
     ),
 ]
+
+
+def located(entries: Mapping[str, Entry], storage: StorageConfig) -> dict[str, Entry]:
+    """Entries of a registry, with their sources on S3 where the settings say that it is."""
+    made = {}
+    for name, entry in entries.items():
+        sources = [one.where(storage) if isinstance(one, S3Source) else one for one in dict(entry)["sources"]]
+        made[name] = entry.model_copy(update={"sources": sources})
+    return made
 
 
 def _probe(url: str) -> None:
