@@ -289,7 +289,7 @@ class Registry(Strict):
         return override or self.route(language, recording.region, recording.service)
 
     def usable_hint(self, recording: Recording, override: str | None) -> str | None:
-        """Whisper's code of the recording's hint, if its region hears and its model speaks that: else identify."""
+        """Whisper's code of the hint, if its region hears it and its model speaks it; else identify."""
         hint = recording.language and whisper_code(recording.language)
         if not hint or not self.regions.get(recording.region, Region()).hears(hint):
             return None
