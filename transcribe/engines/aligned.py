@@ -29,8 +29,11 @@ class AlignedEngine:
         return [self._timed(chunk, one) for chunk, one in zip(chunks, heard, strict=True)]
 
     def _timed(self, chunk: ChunkAudio, heard: Hypothesis) -> Hypothesis:
-        """Without an aligner for its language it stays as it is: a text whose words have no times."""
+        """Without an aligner for its language it stays as it is: a text whose words have no times. So it does
+        where the aligner would spell it otherwise (in lower case, …): a transcript's text is its words'."""
         aligner = next((one for speaks, one in self._aligners if speaks(heard.language)), None)
         if aligner is None or not heard.text:
             return heard
-        return replace(heard, words=aligner.align(replace(chunk, language=heard.language), heard.text))
+        words = aligner.align(replace(chunk, language=heard.language), heard.text)
+        spelled = "".join(word.text for word in words)
+        return replace(heard, words=words) if spelled.split() == heard.text.split() else heard

@@ -55,6 +55,15 @@ def test_the_first_that_speaks_the_language_times_the_words():
     assert english.is_closed and any_but_welsh.is_closed
 
 
+def test_a_text_is_not_spelled_as_its_aligner_would():
+    """As where that knows small letters alone."""
+    timer = Timer("en")
+    timer.align = lambda chunk, text: Timer.align(timer, chunk, text.lower())
+    engine = AlignedEngine(Writer("cpu:0"), [(lambda code: code == "en", timer)])
+    heard = engine.transcribe([chunk("good day", "en"), chunk("Good day", "en")], DecodeOptions())
+    assert [(one.text, len(one.words)) for one in heard] == [("good day", 2), ("Good day", 0)]
+
+
 def test_the_language_that_a_model_took_is_aligned():
     """Where a chunk leaves it to the engine."""
     timer = Timer("en")
