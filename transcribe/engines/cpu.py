@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -33,8 +34,10 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_memory() -> None:
-    """What this process has freed and kept goes to the system; with another C library nothing is done."""
+    """What was freed and kept for this process's own use goes back: PyTorch's on a GPU, and glibc's."""
     gc.collect()
+    if torch := sys.modules.get("torch"):
+        torch.cuda.empty_cache()  # without a GPU it does nothing
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):

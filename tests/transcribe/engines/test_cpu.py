@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import threadpoolctl
 
-from transcribe.engines.cpu import keep_freed_memory, one_blas_thread
+from transcribe.engines.cpu import give_back_memory, keep_freed_memory, one_blas_thread, resident_bytes
 
 FAULTS = """
 import resource, sys
@@ -42,6 +43,19 @@ def test_large_buffers_are_used_again_without_asking_the_kernel():
 def test_another_c_library_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert not keep_freed_memory()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc's malloc")
+def test_what_was_kept_is_given_back_also_of_a_gpu(monkeypatch):
+    calls = []
+    empty_cache = SimpleNamespace(empty_cache=lambda: calls.append("GPU"))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=empty_cache))
+    freed = [bytes(1000) for _ in range(100_000)]
+    behind = [bytes(1000) for _ in range(100)]  # or glibc would give back what is last in its heap by itself
+    before = resident_bytes()
+    del freed
+    give_back_memory()
+    assert calls == ["GPU"] and resident_bytes() < before - 50e6 and behind
 
 
 def test_blas_has_one_thread_meanwhile_and_then_its_own_again():
