@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from s3_fixtures import BUCKET
 
 from transcribe.evaluate.results import EVALUATIONS, MEASUREMENTS, Results
 from transcribe.languages import WHISPER
 from transcribe.models.__main__ import main
 from transcribe.models.registry import ModelEntry, Registry
+from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
 
 HEADS = [[0, 1], [2, 3]]
@@ -103,6 +106,22 @@ def test_an_added_model_says_what_its_files_say(models, tmp_path):
     assert [event.did for event in entry.history] == ["added"] and entry.traits.heads is None
     assert models("verify", "mine", fails=True).startswith("mine: not fetched")
     assert "1 models in" in models("warm", "mine")
+    assert models("verify", "mine") == "mine: verified\n"
+
+
+@pytest.mark.s3
+def test_a_model_on_the_settings_s3(models, tmp_path, s3_server):
+    """The entry does not say where that is: each run's own settings do."""
+    top = f"s3://{BUCKET}/{uuid.uuid4()}/weights"
+    for path in a_checkpoint(tmp_path / "ct2").iterdir():
+        put_bytes(f"{top}/{path.name}", path.read_bytes(), s3_server)
+    here = ["--set", f"storage.s3_endpoint_url={s3_server.endpoint_url}"]
+    here += ["--set", f"storage.s3_region={s3_server.region}"]
+    models("add", "mine", top, "--licence", "our own", *here)
+    assert yaml.safe_load((models.models / "mine.yaml").read_text())["models"]["mine"]["sources"] == [
+        {"s3": f"{top}/"}
+    ]
+    assert "1 of them fetched now" in models("warm", "mine", *here)
     assert models("verify", "mine") == "mine: verified\n"
 
 
