@@ -32,7 +32,8 @@ from transcribe.models.routes import CONDITIONS
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")  # the hub's client has a line a request, which nobody asks for
+    logging.getLogger("transcribe").setLevel(logging.INFO)
     try:
         given = [f"models={options.models}"] if options.models else []
         config = configuration.load(options.conf, [*options.set, *given])

@@ -314,6 +314,7 @@ def test_the_hub_client_fetches_at_the_commit(tmp_path):
     folder = Path(done.stdout.strip())
     assert contents(folder) == CONTENT
     assert {path.name for path in folder.iterdir()} == {*CONTENT, ".verified.json"}
+    assert "HTTP Request" not in done.stderr
 
 
 LARGE = {"model.bin": bytes(range(256)) * 100_000}
