@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def library(job: Job) -> Loaded:
         return answers
 
     return Loaded(0.0, run)
+
+
+def library_seq2seq(job: Job) -> Loaded:
+    """The same weights by the engine seq2seq: the model's other entry."""
+    return library(replace(job, model=f"{job.model}-torch"))
 
 
 def spark(job: Job) -> Loaded:

@@ -40,7 +40,7 @@ WORKER = Path(__file__).with_name("worker.py")
 OPTIONS = ("threads", "beam", "batch", "cores", "words")
 SPARK_SYSTEMS = ("spark", "distribatch", "distribatch-batched")
 DEFAULT_SYSTEMS = (
-    *("library", "library:threads=1", "spark:cores=1", "spark:cores=2"),
+    *("library", "library:threads=1", "library-seq2seq", "spark:cores=1", "spark:cores=2"),
     *("faster-whisper", "faster-whisper-batched", "openai-whisper:beam=1", "transformers"),
     *("distribatch:cores=2", "distribatch-batched:cores=2"),
 )
@@ -182,7 +182,7 @@ class Bench:
     def _environment(self, system: System, job: Job) -> dict[str, str]:
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SPARK_HOME")}
         python = str(self._pythons[system.name])
-        if system.name in ("library", "spark"):
+        if system.name in ("library", "library-seq2seq", "spark"):
             environment["PYTHONPATH"] = str(ROOT)
         return environment | {
             "OMP_NUM_THREADS": str(max(1, job.threads // job.cores)),

@@ -195,6 +195,7 @@ def distribatch_batched(job: Job) -> Loaded:
 
 SYSTEMS: dict[str, Callable[[Job], Loaded]] = {
     "library": ours.library,
+    "library-seq2seq": ours.library_seq2seq,
     "spark": ours.spark,
     "faster-whisper": faster_whisper,
     "faster-whisper-batched": faster_whisper_batched,
@@ -206,6 +207,7 @@ SYSTEMS: dict[str, Callable[[Job], Loaded]] = {
 }
 PACKAGES = {
     "library": ("ctranslate2",),
+    "library-seq2seq": ("torch",),
     "spark": ("ctranslate2", "pyspark"),
     "openai-whisper": ("openai-whisper", "torch"),
     "transformers": ("transformers", "torch"),
