@@ -313,5 +313,5 @@ def test_the_lines_for_spark_run(published, spark):
     (block,) = (block for block in code_blocks("python") if "create_views" in block)
     names: dict[str, Any] = {}
     exec(block, names)
-    assert [tuple(row) for row in names["words"].collect()] == [("call", "0", " hello", " hello", 0.1)]
+    assert [tuple(row) for row in names["words"].collect()] == [("call", "0", " hello", "hello", 0.1)]
     assert names["spark"] is spark
