@@ -63,9 +63,13 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 
 def has_amx_bfloat16() -> bool:
-    """Has this processor units for products of bfloat16 matrices? AVX-512's instructions do not count: on a
-    Xeon that has those alone, float32 was the faster. Told on Linux only."""
+    """Has this processor units for products of bfloat16 matrices? Told on Linux only."""
     return "amx_bf16" in _flags()
+
+
+def has_bfloat16() -> bool:
+    """Has it those, or AVX-512's instructions, which do far less at a time? Told on Linux only."""
+    return not _flags().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
 def has_vnni() -> bool:

@@ -52,11 +52,12 @@ def measure(name: str, references: Sequence[Reference], overrides: Sequence[str]
 def _ways(
     reference: Reference, samples: Samples, reading: Reading
 ) -> Iterator[tuple[str, Sequence[TimedText]]]:
-    for heads, named in (("the model's heads", reading.heads), ("chosen heads", None)):
-        if heads == "chosen heads" or named:
-            for pauses, keeps in (("", False), (", pauses in words", True)):
-                words = aligned_words(reading, named, keep_pauses=keeps)
-                yield f"{heads}{pauses}", [(w.start_in_chunk_s, w.end_in_chunk_s, w.text) for w in words]
+    """Each way's name, and its words on the recording's clock."""
+    choices = {"the model's heads": reading.heads} if reading.heads else {}
+    for heads, named in {**choices, "chosen heads": None}.items():
+        for pauses, keeps in (("", False), (", pauses in words", True)):
+            words = aligned_words(reading, named, keep_pauses=keeps)
+            yield f"{heads}{pauses}", [(w.start_in_chunk_s, w.end_in_chunk_s, w.text) for w in words]
     try:
         spans = hmm.align(samples, reading.words, reference.language)
     except InferenceError:  # SoundSwallower is not installed

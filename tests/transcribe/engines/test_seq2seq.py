@@ -13,7 +13,7 @@ from torch_fixtures import torch, transformers
 from whisper_normalizer.basic import BasicTextNormalizer
 
 from transcribe.config import load
-from transcribe.engines import seq2seq, seq2seq_checkpoint, whisper_tokens
+from transcribe.engines import cpu, seq2seq, seq2seq_checkpoint, whisper_tokens
 from transcribe.engines.base import Device, identifier
 from transcribe.engines.cpu import has_vnni
 from transcribe.engines.seq2seq_network import Whisper
@@ -165,25 +165,29 @@ def test_what_is_no_model_is_refused(tmp_path):
         seq2seq.load(tmp_path, load(), Device(), Traits())
 
 
+AMX, AVX512, VNNI = "amx_bf16", "avx512_bf16", "avx512_vnni"
+
+
 @pytest.mark.parametrize(
-    ("asked", "kind", "is_whisper", "amx", "vnni", "taken"),
+    ("asked", "kind", "is_whisper", "flags", "taken"),
     [
-        ("auto", "cuda", True, True, True, torch.float16),
-        ("auto", "cpu", True, True, True, torch.bfloat16),
-        ("auto", "cpu", True, False, True, torch.int8),
-        ("auto", "cpu", False, False, True, torch.float32),
-        ("auto", "cpu", True, False, False, torch.float32),
-        ("bfloat16", "cpu", True, False, False, torch.bfloat16),
-        ("int8", "cpu", True, True, True, torch.int8),
-        ("int8", "cpu", True, False, False, None),
-        ("int8", "cpu", False, False, True, None),
-        ("int8", "cuda", True, False, True, None),
-        ("int4", "cpu", True, False, True, None),
+        ("auto", "cuda", True, {AMX, AVX512, VNNI}, torch.float16),
+        ("auto", "cpu", True, {AMX, AVX512, VNNI}, torch.bfloat16),
+        ("auto", "cpu", True, {AVX512, VNNI}, torch.int8),
+        ("auto", "cpu", True, {"avx_vnni"}, torch.int8),
+        ("auto", "cpu", False, {AVX512, VNNI}, torch.bfloat16),
+        ("auto", "cpu", False, {VNNI}, torch.float32),
+        ("auto", "cpu", True, set(), torch.float32),
+        ("bfloat16", "cpu", True, set(), torch.bfloat16),
+        ("int8", "cpu", True, {AMX, VNNI}, torch.int8),
+        ("int8", "cpu", True, {AVX512}, None),
+        ("int8", "cpu", False, {VNNI}, None),
+        ("int8", "cuda", True, {VNNI}, None),
+        ("int4", "cpu", True, {VNNI}, None),
     ],
 )
-def test_number_formats(monkeypatch, asked, kind, is_whisper, amx, vnni, taken):
-    monkeypatch.setattr(seq2seq, "has_amx_bfloat16", lambda: amx)
-    monkeypatch.setattr(seq2seq, "has_vnni", lambda: vnni)
+def test_number_formats(monkeypatch, asked, kind, is_whisper, flags, taken):
+    monkeypatch.setattr(cpu, "_flags", lambda: flags)
     if taken is None:
         with pytest.raises(ConfigError, match="compute_type"):
             seq2seq.number_format(asked, kind, is_whisper)
