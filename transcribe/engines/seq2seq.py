@@ -20,7 +20,7 @@ from transcribe.config import Config
 from transcribe.engines import seq2seq_checkpoint
 from transcribe.engines.base import Device, EngineStats
 from transcribe.engines.batching import batches, run_batches
-from transcribe.engines.cpu import has_amx_bfloat16, has_bfloat16, has_vnni, keep_freed_memory
+from transcribe.engines.cpu import has_amx_bfloat16, has_vnni, keep_freed_memory
 from transcribe.engines.seq2seq_transformers import TransformersModel
 from transcribe.engines.seq2seq_whisper import WhisperModel
 from transcribe.errors import ConfigError, ModelError
@@ -136,16 +136,14 @@ class Seq2SeqEngine:
 
 
 def number_format(compute_type: str, kind: str, is_whisper: bool) -> torch.dtype:
-    """Of the weights in use. ``auto``: float16 on CUDA; on a CPU what is fastest of bfloat16 by AMX, 8-bit
-    integers by VNNI (Whisper alone), bfloat16 by AVX-512, float32. Raises ``ConfigError`` for what does not
-    go there."""
+    """Of the weights in use. ``auto``: float16 on CUDA; on a CPU bfloat16 where it has AMX, else 8-bit
+    integers where it has VNNI (Whisper alone), else float32. Raises ``ConfigError`` for what does not go
+    there."""
     has_int8 = kind == "cpu" and is_whisper and has_vnni()
     if compute_type == "auto":
         if kind == "cuda":
             return torch.float16
-        if has_int8 and not has_amx_bfloat16():
-            return torch.int8
-        return torch.bfloat16 if has_bfloat16() else torch.float32
+        return torch.bfloat16 if has_amx_bfloat16() else torch.int8 if has_int8 else torch.float32
     if compute_type not in FORMATS:
         raise ConfigError(
             "decode.compute_type", compute_type, f"engines in PyTorch know auto, {', '.join(FORMATS)}"

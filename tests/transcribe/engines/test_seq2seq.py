@@ -175,7 +175,7 @@ AMX, AVX512, VNNI = "amx_bf16", "avx512_bf16", "avx512_vnni"
         ("auto", "cpu", True, {AMX, AVX512, VNNI}, torch.bfloat16),
         ("auto", "cpu", True, {AVX512, VNNI}, torch.int8),
         ("auto", "cpu", True, {"avx_vnni"}, torch.int8),
-        ("auto", "cpu", False, {AVX512, VNNI}, torch.bfloat16),
+        ("auto", "cpu", False, {AVX512, VNNI}, torch.float32),
         ("auto", "cpu", False, {VNNI}, torch.float32),
         ("auto", "cpu", True, set(), torch.float32),
         ("bfloat16", "cpu", True, set(), torch.bfloat16),
