@@ -12,6 +12,10 @@ SMALLEST_S = 60.0
 """Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it.
 Of audio, for the cheapest model; see ``relative_costs``."""
 
+A_CHUNK_S = 6.0
+"""What a chunk costs beside its audio, as if it were so much longer: padding, and second tries, which short ones
+need more often. Fitted to Whisper base on prompts of 2 to 15 s and chunks of 10 to 22 s."""
+
 _MASK = 0xFFFFFFFF
 
 
@@ -22,6 +26,11 @@ def relative_costs(entries: Mapping[str, ModelEntry]) -> dict[str, float]:
     if len(measured) < len(costs):
         return dict.fromkeys(costs, 1.0)
     return {name: cost / min(measured) for name, cost in costs.items() if cost is not None}
+
+
+def work_s(duration_s: float, relative_cost: float) -> float:
+    """Expected of a chunk, in seconds of audio for the cheapest model."""
+    return (duration_s + A_CHUNK_S) * relative_cost
 
 
 def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> list[int]:

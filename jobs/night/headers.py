@@ -46,7 +46,7 @@ def read_headers(plan: Plan, run: Run) -> None:
 
 def _probed(plan: Plan, run: Run) -> list[Any]:
     planned = [rows.of(one.recording) for one in plan.to_do.values()]
-    n_tasks = min(len(planned), 4 * run.spark.sparkContext.defaultParallelism)
+    n_tasks = min(len(planned), 2 * run.spark.sparkContext.defaultParallelism)
     with faults_told(), run.steps.step("reading headers", FEEDING_POOL):
         recordings = small_frame(run.spark, planned, PAYLOAD).repartition(n_tasks)
         return recordings.mapInPandas(probe_all(run.config, run.s3), spark_schema(PROBED)).collect()

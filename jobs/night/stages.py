@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.night.balance import balance, partition_keys, relative_costs
+from jobs.night.balance import balance, partition_keys, relative_costs, work_s
 from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
@@ -35,7 +35,7 @@ _IDS = pa.schema([PAYLOAD.field("recording_id")])
 
 
 def segmented(run: Run, recordings: Sequence[Recording]) -> DataFrame:
-    n_tasks = min(len(recordings), 8 * run.spark.sparkContext.defaultParallelism)
+    n_tasks = min(len(recordings), 4 * run.spark.sparkContext.defaultParallelism)
     planned = small_frame(run.spark, map(rows.of, recordings), PAYLOAD).repartition(n_tasks)
     return planned.mapInPandas(segment(run.config, run.s3), spark_schema(SEGMENTED))
 
@@ -70,7 +70,7 @@ def decoded(
         return small_frame(run.spark, [], DECODED)
     costs = relative_costs(entries)
     bins = balance(
-        [(model, chunk.duration_s * costs[model]) for chunk, model, _ in work],
+        [(model, work_s(chunk.duration_s, costs[model])) for chunk, model, _ in work],
         run.config.job.task_audio_s,
         run.placement.n_slots,
     )

@@ -65,7 +65,10 @@ def test_on_its_own_the_job_brings_its_master_and_its_logging(monkeypatch: pytes
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     defaults = session._defaults(configuration.load([], {"spark.master": "local[3]"}))
     assert defaults["spark.master"] == "local[3]"
-    assert defaults["spark.driver.extraJavaOptions"].endswith("/conf/log4j2.properties")
+    compiling, logging = defaults["spark.driver.extraJavaOptions"].rsplit(maxsplit=1)
+    assert compiling == session.JIT and logging.endswith("/conf/log4j2.properties")
+    on_cluster = session._defaults(configuration.load([], {"spark.master": "spark://host:7077"}))
+    assert on_cluster["spark.driver.extraJavaOptions"] == logging, "nothing is decoded beside that driver"
     assert defaults.items() >= session.SETTINGS.items()
     assert "spark.master" not in session._defaults(configuration.load())
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.night.balance import balance, partition_keys, relative_costs
+from jobs.night.balance import balance, partition_keys, relative_costs, work_s
 from transcribe.config import Config
 from transcribe.models.history import Measurement
 from transcribe.models.registry import ModelEntry, Registry
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ITEMS = st.lists(st.tuples(st.sampled_from(["base", "large"]), st.floats(0.1, 30)), max_size=60)
+
+
+def test_short_chunks_make_smaller_tasks_since_each_costs_something() -> None:
+    short, long = ([("base", work_s(s, 1.0))] * int(120 / s) for s in (3.0, 20.0))
+    assert max(balance(short, 600.0, 2)) > max(balance(long, 600.0, 2)), "of the same audio"
+    assert work_s(20.0, 2.0) == 2 * work_s(20.0, 1.0) < 3 * work_s(3.0, 2.0)
 
 
 @given(ITEMS, st.floats(10, 600), st.integers(1, 8))
