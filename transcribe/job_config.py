@@ -20,8 +20,8 @@ class JobConfig(Section):
     task_audio_s: float = Field(
         default=600.0,
         gt=0,
-        description="work in one inference task: seconds of chunks, each counted 6 s longer than it is, fewer of a model that "
-        "is measured to cost more",
+        description="work in one inference task: seconds of chunks, each counted 6 s longer than it is, "
+        "fewer of a model that is measured to cost more",
     )
     max_failed_share: float = Field(
         default=0.05,

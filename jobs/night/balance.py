@@ -13,8 +13,8 @@ SMALLEST_S = 60.0
 Of audio, for the cheapest model; see ``relative_costs``."""
 
 A_CHUNK_S = 6.0
-"""What a chunk costs beside its audio, as if it were so much longer: padding, and second tries, which short ones
-need more often. Fitted to Whisper base on prompts of 2 to 15 s and chunks of 10 to 22 s."""
+"""What a chunk costs beside its audio, as if it were so much longer: padding, and second tries, which short
+ones need more often. Fitted to Whisper base on prompts of 2 to 15 s and chunks of 10 to 22 s."""
 
 _MASK = 0xFFFFFFFF
 

@@ -23,6 +23,7 @@ from jobs.night.models_used import Use
 from jobs.night.run import Run
 from jobs.night.slots import Held
 from jobs.spark.errors import unhindered
+from jobs.spark.rewrite import on_executors
 from transcribe.decoding import assign
 from transcribe.errors import PublishError
 from transcribe.tables.parquet import WrittenFile, values
@@ -262,7 +263,8 @@ class Wave:
                 f"{len(ids)} recordings to publish, {sum(f.n_rows for f in files)} rows written"
             )
         if ids:
-            self._run.tables.publish_wave(self._run.id, self._number, files, ids)
+            spread = on_executors(self._run.spark)
+            self._run.tables.publish_wave(self._run.id, self._number, files, ids, spread)
 
 
 def _work(

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from transcribe.tables.delta import REWRITE_ROWS, KeyedTable
+from transcribe.tables.delta import KeyedTable
 from transcribe.tables.log import LiveFile, live_files, publish_errors
-from transcribe.tables.parquet import FILE_ORDER, WrittenFile, in_file_order, write_file
+from transcribe.tables.parquet import FILE_ORDER, REWRITE_ROWS, WrittenFile, in_file_order, write_file
 
 TARGET_BYTES = 128 * 1024 * 1024
 """Of Parquet. Files of half of it stay as they are."""

@@ -11,15 +11,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
@@ -30,7 +27,8 @@ from transcribe.errors import PublishError
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import log, publication
 from transcribe.tables.log import LiveFile, live_files, publish_errors
-from transcribe.tables.parquet import WrittenFile, table_filesystem, write_file
+from transcribe.tables.parquet import WrittenFile, file_batches, table_filesystem, write_file
+from transcribe.tables.rewrite import Rewrite, Spread, by_threads
 
 MAX_ATTEMPTS = 20
 """Tries of one commit; each win of another writer costs one."""
@@ -38,12 +36,6 @@ MAX_ATTEMPTS = 20
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 2.0
 MARK_RETENTION = "interval 90 days"
 """How long the log keeps the mark of a commit that must happen only once."""
-
-REWRITE_ROWS = 512
-"""Rows held in memory while a file is written again."""
-
-N_REWRITES = 8
-"""Files that are written again at a time: on S3 each one mostly waits."""
 
 NewFiles = Callable[[DeltaTable], Collection[WrittenFile]]
 
@@ -141,14 +133,19 @@ class KeyedTable:
         return [write_file([batch], self.uri, {}, self.s3)] if batch.num_rows else []
 
     def change(
-        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None = None
+        self,
+        new_files: NewFiles | None,
+        replaced_ids: Collection[str],
+        mark: str | None = None,
+        spread: Spread = by_threads,
     ) -> bool:
         """Adds files (None: only takes out) and takes out the rows of ``replaced_ids`` in one commit.
 
         ``new_files`` is called anew for every try, with the version that the commit is planned on. With a
-        ``mark`` the commit happens once however often it is asked for. False if there was nothing to do.
+        ``mark`` the commit happens once however often it is asked for. ``spread`` writes files again that
+        hold other rows, too. False if there was nothing to do.
         """
-        return self._retried(lambda: self._try_change(new_files, replaced_ids, mark))
+        return self._retried(lambda: self._try_change(new_files, replaced_ids, mark, spread))
 
     def swap(self, old: Collection[LiveFile], new: Collection[WrittenFile]) -> bool:
         """Puts files with the same rows in the place of others; False if some of those are gone meanwhile."""
@@ -185,20 +182,9 @@ class KeyedTable:
             # it names what it has deleted before, too
             return {path: sizes[path] for path in {*named, *map(unquote, named)} & sizes.keys()}
 
-    def file_batches(
-        self, path: str, schema: pa.Schema, batch_rows: int = REWRITE_ROWS
-    ) -> Iterator[pa.RecordBatch]:
-        """One file's rows with the columns of ``schema``; those that it lacks are null."""
-        filesystem, root = table_filesystem(self.uri, self.s3)
-        with filesystem.open_input_file(f"{root}/{path}") as source:
-            for batch in pq.ParquetFile(source).iter_batches(batch_rows):
-                columns = [
-                    batch[field.name].cast(field.type)
-                    if field.name in batch.schema.names
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in schema
-                ]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    def file_batches(self, path: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """See ``parquet.file_batches``."""
+        return file_batches(path, self.uri, schema, self.s3)
 
     def stored_schema(self, table: DeltaTable) -> pa.Schema:
         """Of the table's files: all its columns, also those of other writers, but the partitions."""
@@ -247,7 +233,7 @@ class KeyedTable:
         raise PublishError(f"{self.uri}: {MAX_ATTEMPTS} commits lost against other writers: {lost}") from lost
 
     def _try_change(
-        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None
+        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None, spread: Spread
     ) -> bool:
         table = self.open() if new_files else self.find()
         if table is None:
@@ -255,7 +241,7 @@ class KeyedTable:
         with publish_errors(self.uri):
             if mark and table.transaction_version(mark) is not None:
                 return False
-            survivors, removed = self._without(table, replaced_ids)
+            survivors, removed = self._without(table, replaced_ids, spread)
             new = list(new_files(table)) if new_files else []
             added = [log.addition(file) for file in [*new, *survivors]]
             if not added and not removed:
@@ -280,7 +266,7 @@ class KeyedTable:
         )
 
     def _without(
-        self, table: DeltaTable, ids: Collection[str]
+        self, table: DeltaTable, ids: Collection[str], spread: Spread
     ) -> tuple[list[WrittenFile], list[RemoveAction]]:
         """Removes the files that hold rows of ``ids``; what else they hold comes back in new files."""
         if not ids:
@@ -290,17 +276,6 @@ class KeyedTable:
         files = [file for file in live_files(table) if file.path in touched]
         if len(files) != len(touched):
             raise PublishError(f"{self.uri}: the log does not name all files that hold replaced rows")
-        schema, id_set = self.stored_schema(table), pa.array(ids, pa.string())
-        with ThreadPoolExecutor(N_REWRITES) as pool:
-            rewritten = list(pool.map(lambda file: self._rewrite(file, schema, id_set), files))
-        return [kept for some in rewritten for kept in some], [file.removal() for file in files]
-
-    def _rewrite(self, file: LiveFile, schema: pa.Schema, id_set: pa.Array) -> list[WrittenFile]:
-        """One file without the rows of these ids, or none if no row is left."""
-        batches = self.file_batches(file.path, schema)
-        kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=id_set))) for b in batches)
-        filled = (batch for batch in kept if batch.num_rows)
-        first = next(filled, None)
-        if first is None:
-            return []
-        return [write_file(chain([first], filled), self.uri, file.partition_values, self.s3)]
+        rewrite = Rewrite(self.uri, self.s3, self.stored_schema(table), pa.array(ids, pa.string()))
+        kept = [file for file in spread(rewrite, files) if file]
+        return kept, [file.removal() for file in files]

@@ -29,6 +29,9 @@ from transcribe.storage.s3 import S3Options, is_s3
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 """Arrow bytes held back by one task, over all partitions: then its largest partition becomes a file."""
 
+REWRITE_ROWS = 512
+"""Rows held in memory while a file is written again."""
+
 N_UPLOAD_ATTEMPTS = 14
 """The SDK waits twice as long after each, on average 0.5 s, then at most 10 s: in all about ``OUTAGE_S``."""
 
@@ -140,6 +143,20 @@ def values(files: Iterable[WrittenFile], column: str, table_uri: str, s3: S3Opti
             f"{root}/{file.path}", columns=[column], filesystem=filesystem, partitioning=None
         )[column].to_pylist()
     ]
+
+
+def file_batches(path: str, table_uri: str, schema: pa.Schema, s3: S3Options) -> Iterator[pa.RecordBatch]:
+    """One file's rows with the columns of ``schema``; those that it lacks are null. Little at a time."""
+    filesystem, root = table_filesystem(table_uri, s3)
+    with filesystem.open_input_file(f"{root}/{path}") as source:
+        for batch in pq.ParquetFile(source).iter_batches(REWRITE_ROWS):
+            columns = [
+                batch[field.name].cast(field.type)
+                if field.name in batch.schema.names
+                else pa.nulls(batch.num_rows, field.type)
+                for field in schema
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def in_file_order(rows: pa.Table) -> pa.Table:

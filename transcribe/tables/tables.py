@@ -19,8 +19,9 @@ from transcribe.storage.s3 import S3Options
 from transcribe.tables import publication
 from transcribe.tables.changes import Changes, changes_since
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
-from transcribe.tables.delta import REWRITE_ROWS, KeyedTable
-from transcribe.tables.parquet import WrittenFile, write_file, write_partitioned
+from transcribe.tables.delta import KeyedTable
+from transcribe.tables.parquet import REWRITE_ROWS, WrittenFile, write_file, write_partitioned
+from transcribe.tables.rewrite import Spread, by_threads
 from transcribe.tables.schemas import (
     FAILURES,
     REMOVALS,
@@ -89,17 +90,23 @@ class Tables:
         return {**dict.fromkeys(TRANSCRIPTS.names), **rows[0]}
 
     def publish_wave(
-        self, run_id: str, wave: str, files: Collection[WrittenFile], replaced_ids: Collection[str]
+        self,
+        run_id: str,
+        wave: str,
+        files: Collection[WrittenFile],
+        replaced_ids: Collection[str],
+        spread: Spread = by_threads,
     ) -> bool:
         """Adds the wave's files and takes out the rows that ``replaced_ids`` had so far, in one commit.
 
         Give all ids of the wave that may be in the table: those that are not cost little, and one left
         out would end up with two rows. False if this wave of this run was published before: then nothing
         happens. All rows get the same ``published_at``, later than any in the table before: files that
-        have one from ``next_published_at`` mostly stay as they are, others are written again.
+        have one from ``next_published_at`` mostly stay as they are, others are written again. ``spread``
+        writes files again that hold other rows, too.
         """
         return self.transcripts.change(
-            lambda table: self._stamped(files, table), replaced_ids, mark=f"wave/{run_id}/{wave}"
+            lambda table: self._stamped(files, table), replaced_ids, f"wave/{run_id}/{wave}", spread
         )
 
     def next_published_at(self) -> datetime:
