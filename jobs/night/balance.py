@@ -10,7 +10,7 @@ from transcribe.models.registry import ModelEntry
 
 SMALLEST_S = 60.0
 """Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it.
-Of audio, for the cheapest model; see ``relative_costs``."""
+See ``work_s``."""
 
 A_CHUNK_S = 6.0
 """What a chunk costs beside its audio, as if it were so much longer: padding, and second tries, which short

@@ -15,7 +15,7 @@ FEW = 64
 
 
 def on_executors(spark: SparkSession) -> Spread:
-    """Raises what Spark raises."""
+    """Raises what Spark raises; ``errors.faults_told`` finds a ``PublishError`` in it."""
 
     def spread(rewrite: Rewrite, files: Sequence[LiveFile]) -> list[WrittenFile | None]:
         if len(files) <= FEW:

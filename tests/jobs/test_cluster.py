@@ -228,12 +228,13 @@ def test_gpus_are_busy_while_cores_prepare_the_next_wave(cluster: Cluster, tmp_p
     for device, began_at, ended_at in map(str.split, batches.read_text().splitlines()):
         busy_s[device] += float(ended_at) - float(began_at)
         moments += [float(began_at), float(ended_at)]
-    lasted_s = max(moments) - min(moments)  # of all that the cores do before, a loaded machine makes minutes
+    lasted_s = max(moments) - min(moments)
     print(f"busy from the first batch to the last: {dict(busy_s)} of {lasted_s:.0f} s")
-    assert len(busy_s) == 2 and min(busy_s.values()) > 0.85 * lasted_s
+    assert len(busy_s) == 2 and min(busy_s.values()) > 0.9 * lasted_s
     told = re.search(r"GPUs +2 busy (\d+)% .*\n", said)
     wall_s = re.search(r"all of the run's (\d+) s", said)
     assert told and wall_s and abs(int(told[1]) / 100 * int(wall_s[1]) - busy_s.total() / 2) < 0.03 * lasted_s
+    assert told and int(told[1]) > 85, "of the whole run: the start is longer where other work runs"
     assert broken_invariants(tmp_path / "out") == []
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transcribe.storage.s3 import S3Options
-from transcribe.tables.log import LiveFile
+from transcribe.tables.log import LiveFile, publish_errors
 from transcribe.tables.parquet import WrittenFile, file_batches, write_file
 
 N_THREADS = 8
@@ -22,7 +22,8 @@ N_THREADS = 8
 class Rewrite:
     """Called with one file: the new one, without the rows of ``ids``, or None if no row is left.
 
-    ``schema`` is that of the table's files. It can be pickled, and so can what it takes and gives.
+    ``schema`` is that of the table's files. It can be pickled, and so can what it takes and gives. Raises
+    ``PublishError``.
     """
 
     uri: str
@@ -31,13 +32,14 @@ class Rewrite:
     ids: pa.Array
 
     def __call__(self, file: LiveFile) -> WrittenFile | None:
-        batches = file_batches(file.path, self.uri, self.schema, self.s3)
-        kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=self.ids))) for b in batches)
-        filled = (batch for batch in kept if batch.num_rows)
-        first = next(filled, None)
-        if first is None:
-            return None
-        return write_file(chain([first], filled), self.uri, file.partition_values, self.s3)
+        with publish_errors(self.uri):
+            batches = file_batches(file.path, self.uri, self.schema, self.s3)
+            kept = (b.filter(pc.invert(pc.is_in(b["recording_id"], value_set=self.ids))) for b in batches)
+            filled = (batch for batch in kept if batch.num_rows)
+            first = next(filled, None)
+            if first is None:
+                return None
+            return write_file(chain([first], filled), self.uri, file.partition_values, self.s3)
 
 
 Spread = Callable[[Rewrite, Sequence[LiveFile]], list[WrittenFile | None]]

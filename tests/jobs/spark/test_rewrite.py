@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,12 @@ import pytest
 from tables_fixtures import LOCAL, publish, texts, transcript, write
 
 from jobs.spark import rewrite
+from jobs.spark.errors import faults_told
 from jobs.spark.rewrite import on_executors
-from transcribe.tables.rewrite import by_threads
+from transcribe.errors import PublishError
+from transcribe.tables.log import LiveFile
+from transcribe.tables.parquet import WrittenFile
+from transcribe.tables.rewrite import Rewrite, by_threads
 from transcribe.tables.tables import Tables
 
 if TYPE_CHECKING:
@@ -37,3 +42,20 @@ def test_more_than_a_few_files_are_written_again_by_executors(
     assert by_driver == ([3] if n_few == 3 else [])
     kept = [("eu-1", "before"), ("uk-1", "before")]
     assert texts(tables) == sorted([*kept, *((id_, "after") for id_ in replaced)])
+
+
+@pytest.mark.spark
+def test_a_file_that_an_executor_cannot_write_again_is_no_recordings_fault(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = Tables(str(tmp_path), LOCAL)
+    publish(tables, 0, [transcript("a"), transcript("b")])
+    monkeypatch.setattr(rewrite, "FEW", 0)
+
+    def spread(work: Rewrite, files: Sequence[LiveFile]) -> list[WrittenFile | None]:
+        for path in tmp_path.rglob("*.parquet"):
+            path.unlink()
+        return on_executors(spark)(work, files)
+
+    with pytest.raises(PublishError, match=r"transcripts: .*No such file"), faults_told():
+        tables.publish_wave("r2", "1", [], ["a"], spread)
