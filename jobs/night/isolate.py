@@ -19,7 +19,7 @@ from jobs.spark.errors import (
     telling_line,
     unhindered,
 )
-from transcribe.errors import ClusterError
+from transcribe.errors import ClusterError, PublishError
 from transcribe.types import Failure, Recording
 
 MAX_CULPRITS = 10
@@ -48,6 +48,7 @@ class Isolation:
         self._run, self._suspects = run, suspects
         self.late: list[WaveResult] = []  # of waves that ended when the run had been given up
         self._n_culprits = 0
+        self._lost: ClusterError | PublishError | None = None
         self._publishing = Lock()  # one after another: each is to be later than the one before
 
     def run(self, waves: Iterable[tuple[str, Recordings]]) -> Iterator[WaveResult]:
@@ -101,10 +102,21 @@ class Isolation:
             with faults_told():
                 wave.prepare()
                 wave.decode()
-                with self._publishing:
-                    return wave.publish()
+            with self._publishing:
+                return self._published(wave)
         finally:
             wave.drop()
+
+    def _published(self, wave: Wave) -> WaveResult:
+        """Or what kept an earlier one from it: a store that is away would be waited for once more."""
+        if self._lost:
+            raise self._lost
+        try:
+            with faults_told():
+                return wave.publish()
+        except (ClusterError, PublishError) as error:
+            self._lost = error
+            raise
 
     def _try(self, recordings: Recordings, number: str, n_tries: int) -> Iterator[WaveResult]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from threading import Event, Timer
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from pyspark.errors import PySparkException
 from jobs.night import isolate
 from jobs.night.isolate import AT_ONCE, MAX_CULPRITS, Isolation
 from jobs.night.wave import WaveResult
-from transcribe.errors import ClusterError
+from transcribe.errors import ClusterError, PublishError
 from transcribe.types import Recording
 
 done: list[str] = []
@@ -51,6 +52,9 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def publish(self) -> WaveResult:
             done.append(f"publish {self._number}")
+            if "lost" in self._ids:
+                time.sleep(0.3)  # the others wait for their turn
+                raise PublishError("the store does not answer")
             return WaveResult(published=self._ids)
 
         def drop(self) -> None:
@@ -153,6 +157,13 @@ def test_a_run_that_breaks_off_leaves_nothing_behind() -> None:
         list(one.run([wave(str(n), "abcdef"[n - 1]) for n in range(1, 7)]))
     assert {"cancel", "drop 1", "drop 2", "drop 3"} <= set(done) and "prepare 4" not in done
     assert sorted(late.published for late in one.late) == [["b"], ["c"]], "they were published all the same"
+
+
+def test_what_cannot_be_published_is_not_tried_again_by_the_waves_beside_it() -> None:
+    with pytest.raises(PublishError, match="the store"):
+        list(isolation().run([wave("1", "lost"), wave("2", "lost"), wave("3", "lost")]))
+    assert len([step for step in done if step.startswith("publish")]) == 1
+    assert {"drop 1", "drop 2", "drop 3"} <= set(done)
 
 
 def test_a_worker_killed_by_chance_is_no_recordings_fault() -> None:
