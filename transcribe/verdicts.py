@@ -81,7 +81,7 @@ _DOUBT_MEANS = {
     Doubt.LOW_LOGPROB: "the model itself finds the text improbable",
     Doubt.TOO_FEW_WORDS: "the words cover too little of the speech",
     Doubt.MISSED_SPEECH: "a long stretch of the speech has no words",
-    Doubt.LOOP: "a phrase repeated more often than anybody says it",
+    Doubt.LOOP: "a phrase repeated more often, or faster, than anybody says it",
     Doubt.TOO_MANY_CHARACTERS: "more text than can be said in the time",
     Doubt.NO_SPEECH: "the model hears no speech and finds the text improbable",
     Doubt.NO_SCORE: "the model's score is no number",

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 
 from transcribe.config import GuardsConfig
-from transcribe.types import Chunk, Hypothesis
+from transcribe.types import Chunk, Hypothesis, HypothesisWord
 from transcribe.verdicts import Doubt
 
 MAX_REPEATS = 5
 """Nobody says a phrase more often in a row."""
+PHRASE_CHARS, LONGEST_PHRASE = 10, 24
+"""Of a repeated phrase whose times are looked at: characters at least, words at most."""
 NO_SPEECH_PROB = 0.6
 """A surer tone is no proof of speech above this; below it is: openai/whisper's ``no_speech_threshold``."""
 HURRIED_LOGPROB = -0.5
@@ -40,7 +43,7 @@ def doubt(hypothesis: Hypothesis, chunk: Chunk, config: GuardsConfig) -> Doubt |
         return Doubt.NO_WORDS
     if not math.isfinite(hypothesis.avg_logprob):  # half precision can overflow
         return Doubt.NO_SCORE
-    looped = longest_repeat(hypothesis.text) > MAX_REPEATS
+    looped = longest_repeat(hypothesis.text) > MAX_REPEATS or has_squeezed_repeat(hypothesis, config)
     if compression_ratio(hypothesis.text) > config.max_compression_ratio or looped:
         return Doubt.LOOP
     if _is_hurried(hypothesis, chunk.duration_s, config):
@@ -77,6 +80,29 @@ def longest_repeat(text: str) -> int:
             run = run + 1 if words[i] == words[i - n] else n
             most = max(most, run // n)
     return most
+
+
+def has_squeezed_repeat(hypothesis: Hypothesis, config: GuardsConfig) -> bool:
+    """Does a phrase follow itself directly, and once in no time: said once, but written twice?
+
+    No, without word times.
+    """
+    words = hypothesis.words
+    texts = [word.text.strip().casefold() for word in words]
+    for n in range(2, min(LONGEST_PHRASE, len(words) // 2) + 1):
+        run = 0  # words that equal the one n places before
+        for i in range(n, len(words)):
+            run = run + 1 if texts[i] == texts[i - n] else 0
+            end = i + 1
+            if run >= n and any(_is_squeezed(words[end - k * n : end - (k - 1) * n], config) for k in (1, 2)):
+                return True
+    return False
+
+
+def _is_squeezed(phrase: Sequence[HypothesisWord], config: GuardsConfig) -> bool:
+    n_chars = sum(len(word.text.strip()) for word in phrase)
+    lasts_s = phrase[-1].end_in_chunk_s - phrase[0].start_in_chunk_s
+    return n_chars >= PHRASE_CHARS and n_chars > FASTEST * config.max_chars_per_s * lasts_s
 
 
 def longest_wordless_s(hypothesis: Hypothesis, duration_s: float) -> float:

@@ -36,6 +36,25 @@ def chunk_of(duration_s: float) -> Chunk:
     return Chunk("r", 0, 0, (Piece(0.0, 0.0, duration_s),), (Segment(0, 0.0, duration_s),))
 
 
+def written_twice(phrase: str, again_s: float) -> Hypothesis:
+    """After itself, which takes 2 s, the phrase once more within ``again_s``; then something else."""
+    once, again, more = (
+        hypothesis_of(text, s).words for text, s in ((phrase, 2.0), (phrase, again_s), ("Yes.", 1.0))
+    )
+    words = list(once)
+    for part in (again, more):
+        until_s = words[-1].end_in_chunk_s
+        words += [
+            replace(
+                word,
+                start_in_chunk_s=word.start_in_chunk_s + until_s,
+                end_in_chunk_s=word.end_in_chunk_s + until_s,
+            )
+            for word in part
+        ]
+    return replace(hypothesis_of(f"{phrase} {phrase} Yes."), words=tuple(words))
+
+
 @pytest.mark.parametrize(
     ("hypothesis", "speech_s", "reason"),
     [
@@ -44,6 +63,10 @@ def chunk_of(duration_s: float) -> Chunk:
         (hypothesis_of("Thanks for watching. " * 20), SPEECH_S * 20, "loop"),
         (hypothesis_of("no no no no no no"), SPEECH_S, "loop"),  # too short to compress
         (hypothesis_of("no no no"), 1.0, ""),
+        (written_twice("How can I help you?", 0.1), SPEECH_S, "loop"),  # said once
+        (written_twice("How can I help you?", 1.0), SPEECH_S, ""),
+        (written_twice("no no", 0.05), SPEECH_S, ""),  # times of few letters prove nothing
+        (replace(written_twice("How can I help you?", 0.1), words=()), SPEECH_S, ""),
         (hypothesis_of(TEXT), 0.5, "too_many_characters"),  # however sure
         (hypothesis_of(TEXT), 1.5, ""),  # an auctioneer
         (hypothesis_of(TEXT, avg_logprob=-0.7), 1.5, "too_many_characters"),
