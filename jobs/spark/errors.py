@@ -22,6 +22,7 @@ _CRASH = re.compile(r"Python worker exited unexpectedly[^.\n]*|ExecutorLostFailu
 _CANCELLED = re.compile(r"\bJob \d+ cancelled[^\n]*|\bcancelled as part of cancellation of all jobs")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _STOPPED = re.compile(r"SparkContext was shut down|stopped SparkContext|SparkContext has been shutdown")
+_NO_SOCKET = re.compile(r"\[CANNOT_OPEN_SOCKET\]")
 _NO_ANSWER = re.compile(r"An error occurred while calling \S+\s*")
 _CONNECTION = re.compile(
     r"[^\n]*(EOFException|SocketException|pyspark\.daemon|Python worker failed to connect back)[^\n]*"
@@ -76,8 +77,9 @@ def ends_the_run(error: Exception) -> ModelError | PublishError | ClusterError |
 
 
 def _lost_its_jvm(error: Exception) -> bool:
-    """py4j says so in three ways: no connection, no answer, an answer without Java's own words."""
-    if isinstance(error, (Py4JNetworkError, ConnectionError, EOFError)):
+    """py4j says so in three ways: no connection, no answer, an answer without Java's own words; and pyspark
+    when it fetches rows."""
+    if isinstance(error, (Py4JNetworkError, ConnectionError, EOFError)) or _NO_SOCKET.match(str(error)):
         return True
     return (
         isinstance(error, Py4JError)

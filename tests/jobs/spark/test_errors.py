@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from py4j.protocol import Py4JError, Py4JNetworkError
-from pyspark.errors import PySparkException, PythonException
+from pyspark.errors import PySparkException, PySparkRuntimeError, PythonException
 
 from jobs.spark.errors import (
     ends_the_run,
@@ -85,6 +85,10 @@ DAEMON = (
         (Py4JNetworkError("Answer from Java side is empty"), "JVM is gone"),
         (Py4JError("An error occurred while calling o77.collectToPython"), "JVM is gone"),
         (EOFError(), "JVM is gone"),
+        (
+            PySparkRuntimeError(errorClass="CANNOT_OPEN_SOCKET", messageParameters={"errors": "x"}),
+            "JVM is gone",
+        ),
         (PySparkException(CRASH.format(what=NO_SPACE)), "no space is left"),
         (OSError(errno.ENOSPC, "No space left on device"), "no space is left"),
         (PySparkException("Job 5 cancelled because SparkContext was shut down"), "Spark has stopped"),
