@@ -12,7 +12,7 @@ SMALLEST_S = 60.0
 """Smaller tasks would leave batches half empty and level little: a core has some seconds of work with it.
 See ``work_s``."""
 
-A_CHUNK_S = 6.0
+CHUNK_COST_S = 6.0
 """What a chunk costs beside its audio, as if it were so much longer: padding, and second tries, which short
 ones need more often. Fitted to Whisper base on prompts of 2 to 15 s and chunks of 10 to 22 s."""
 
@@ -30,7 +30,7 @@ def relative_costs(entries: Mapping[str, ModelEntry]) -> dict[str, float]:
 
 def work_s(duration_s: float, relative_cost: float) -> float:
     """Expected of a chunk, in seconds of audio for the cheapest model."""
-    return (duration_s + A_CHUNK_S) * relative_cost
+    return (duration_s + CHUNK_COST_S) * relative_cost
 
 
 def balance(items: Sequence[tuple[str, float]], bin_s: float, n_slots: int) -> list[int]:

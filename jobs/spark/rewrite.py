@@ -10,15 +10,15 @@ from transcribe.tables.log import LiveFile
 from transcribe.tables.parquet import WrittenFile
 from transcribe.tables.rewrite import Rewrite, Spread, by_threads
 
-FEW = 64
-"""Files: so many are done by the driver's threads before Spark has begun."""
+FEW_FILES = 64
+"""So many are done by the driver's threads before Spark has begun."""
 
 
 def on_executors(spark: SparkSession) -> Spread:
     """Raises what Spark raises; ``errors.faults_told`` finds a ``PublishError`` in it."""
 
     def spread(rewrite: Rewrite, files: Sequence[LiveFile]) -> list[WrittenFile | None]:
-        if len(files) <= FEW:
+        if len(files) <= FEW_FILES:
             return by_threads(rewrite, files)
         context = spark.sparkContext
         n_tasks = min(len(files), 4 * context.defaultParallelism)

@@ -32,7 +32,7 @@ def test_more_than_a_few_files_are_written_again_by_executors(
         ids = [f"{region}-{n}" for n in range(2 if region != "us" else 1)]
         publish(tables, 0, [transcript(id_, region=region, text="before") for id_ in ids], run_id=region)
     by_driver: list[int] = []
-    monkeypatch.setattr(rewrite, "FEW", n_few)
+    monkeypatch.setattr(rewrite, "FEW_FILES", n_few)
     monkeypatch.setattr(
         rewrite, "by_threads", lambda work, files: by_driver.append(len(files)) or by_threads(work, files)
     )
@@ -50,7 +50,7 @@ def test_a_file_that_an_executor_cannot_write_again_is_no_recordings_fault(
 ) -> None:
     tables = Tables(str(tmp_path), LOCAL)
     publish(tables, 0, [transcript("a"), transcript("b")])
-    monkeypatch.setattr(rewrite, "FEW", 0)
+    monkeypatch.setattr(rewrite, "FEW_FILES", 0)
 
     def spread(work: Rewrite, files: Sequence[LiveFile]) -> list[WrittenFile | None]:
         for path in tmp_path.rglob("*.parquet"):
