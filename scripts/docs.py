@@ -1,15 +1,13 @@
 """Rewrites the parts of the READMEs that are derived from the code; ``docs.py --check`` only looks.
 
-The file maps come from each file's first line of documentation, the settings from their fields, the tables
-from their schemas. Each part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in its document.
+The settings come from their fields, the tables from their schemas. Each part stands between
+``<!-- NAME -->`` and ``<!-- /NAME -->`` in its document.
 Exit code 1 if ``--check`` finds one stale.
 """
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,51 +30,13 @@ TABLES = {
     "removals": schemas.REMOVALS,
 }
 DOCUMENTS = {
-    "jobs/README.md": ["files jobs"],
-    "conf/README.md": ["settings", "files conf"],
-    "transcribe/README.md": ["files transcribe"],
-    "transcribe/tables/README.md": ["views", *TABLES, "statuses", "doubts", "files transcribe/tables"],
-    "udfs/README.md": ["files udfs"],
-    "scripts/README.md": ["files scripts"],
+    "conf/README.md": ["settings"],
+    "transcribe/tables/README.md": ["views", *TABLES, "statuses", "doubts"],
 }
 """Which parts stand in which document."""
-MAPPED = [
-    name.partition(" ")[2] for parts in DOCUMENTS.values() for name in parts if name.startswith("files ")
-]
-"""The folders with a file map of their own."""
 TYPES = {"int32": "int", "bool": "boolean", "timestamp[us, tz=UTC]": "timestamp"}
 
 Row = tuple[str, ...]
-
-
-def files(folder: str, root: Path = ROOT) -> list[Row]:
-    """(path, what it is) of every documented file below a folder, those of mapped folders within apart."""
-    paths = (path for path in sorted((root / folder).rglob("*")) if path.is_file() and path.stat().st_size)
-    return [
-        (path.relative_to(root / folder).as_posix(), first_line(path))
-        for path in paths
-        if not any(map(_is_litter, path.relative_to(root).parts))
-        and path.suffix not in (".md", ".ogg", ".csv")
-        and _map_of(path.relative_to(root)) == folder
-    ]
-
-
-def _map_of(path: Path) -> str:
-    """The innermost mapped folder that holds a file."""
-    return max((folder for folder in MAPPED if path.is_relative_to(folder)), key=len)
-
-
-def _is_litter(name: str) -> bool:
-    return name == "__pycache__" or name.startswith(".")
-
-
-def first_line(path: Path) -> str:
-    """Of a module's docstring, or of the comment that any other file begins with."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".py":
-        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].replace("``", "`")
-    comment = re.match(r"(?:#!.*\n)?(?:#|/\*|\{#) *(.*?) *(?:\*/|#\})?(?:\n|$)", text)
-    return comment[1] if comment else ""
 
 
 def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Row]:
@@ -151,9 +111,7 @@ def part(name: str) -> str:
         return markdown(("Status", "Meaning"), [(str(status), status.meaning) for status in Status], 1)
     if name == "doubts":
         return markdown(("Why", "Meaning"), [(str(doubt), doubt.meaning) for doubt in Doubt], 1)
-    if name in TABLES:
-        return markdown(("Column", "Type", "Meaning"), list(columns(TABLES[name])), 2)
-    return markdown(("File", "What it is"), files(name.removeprefix("files ")), 1)
+    return markdown(("Column", "Type", "Meaning"), list(columns(TABLES[name])), 2)
 
 
 def _told(view: views.View) -> str:

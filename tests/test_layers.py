@@ -61,6 +61,12 @@ FLOORS = (
 MEETING_POINT = "transcribe/clock.py"
 ROUNDING = {"transcribe/transcript/utterances.py", "transcribe/transcript/coverage.py"}
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 320, 70
+MAX_DECLARATION_LINES = 500
+"""For modules that hold hardly more than declarations: records, settings, schemas, error classes."""
+DECLARATIONS = {
+    *("transcribe/types.py", "transcribe/config.py", "transcribe/errors.py", "transcribe/models/registry.py"),
+    "transcribe/tables/schemas.py",
+}
 
 
 def imports(source: str, module: str = "") -> Iterator[tuple[str, bool]]:
@@ -228,7 +234,8 @@ def test_planning_a_night_loads_no_model():
 @pytest.mark.parametrize("sources", [MODULES, SCRIPTS], ids=["packages", "scripts"])
 def test_modules_and_functions_stay_small(sources):
     n_lines = {path: len(source.splitlines()) for path, source in sources.items()}
-    assert not {path: n for path, n in n_lines.items() if n > MAX_MODULE_LINES}
+    most = {path: MAX_DECLARATION_LINES if path in DECLARATIONS else MAX_MODULE_LINES for path in sources}
+    assert not {path: n for path, n in n_lines.items() if n > most[path]}
     assert not {path: found for path, source in sources.items() if (found := long_functions(source))}
 
 
