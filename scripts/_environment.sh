@@ -11,7 +11,7 @@ say() { printf '==> %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 use_environment() {
-  local extras="spark,zh${1:+,$1}" base_python stamp=.venv/.stamp wanted
+  local extras="spark,zh,cpu${1:+,$1}" base_python stamp=.venv/.stamp wanted
   base_python="$(_find_python)"
   wanted="$PWD $("$base_python" -c 'import sys; print(sys.version_info[:3])')"
   if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$wanted" ] || ! .venv/bin/python -c '' 2>/dev/null; then

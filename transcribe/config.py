@@ -139,8 +139,20 @@ class DecodeConfig(Section):
 
 
 class CTranslate2Config(Section):
+    encoder: Literal["auto", "ctranslate2", "openvino"] = Field(
+        default="auto",
+        description="Runtime that encodes on CPUs. auto: OpenVINO (extra cpu) where the processor has VNNI"
+        " and decode.compute_type is auto, else CTranslate2. On GPUs always CTranslate2.",
+    )
     context_margin_s: float = Field(default=3.0, ge=0, description="padding encoded after a chunk's audio")
     context_step_s: float = Field(default=2.5, gt=0, le=30, description="encoded lengths are multiples of it")
+
+    @field_validator("encoder")
+    @classmethod
+    def _is_installed(cls, encoder: str) -> str:
+        if encoder == "openvino" and importlib.util.find_spec("openvino") is None:
+            raise ValueError("OpenVINO is not installed: pip install 'spark-transcribe[cpu]'")
+        return encoder
 
 
 class Seq2SeqConfig(Section):

@@ -23,7 +23,7 @@ _NO_CONTENT: dict[str, Any] = {
     **dict.fromkeys(("regions", "services"), True),  # and by what they say of its languages
     "audio": {"block_s", "decoder_memory_gb", "decoder_timeout_s"},
     "decode": {"threads", "batch_s", "device"},
-    "engines": {"max_memory_gb"},
+    "engines": {"max_memory_gb": True, "ctranslate2": {"encoder"}},  # formats of numbers follow the machine
 }
 _IDENTIFICATION = (  # of the language section
     *("model", "n_chunks", "min_prob", "allowed", "min_recording_prob", "fallback_model", "prior"),

@@ -68,6 +68,11 @@ def has_amx_bfloat16() -> bool:
     return "amx_bf16" in _flags()
 
 
+def has_bfloat16() -> bool:
+    """Return True if this processor has instructions for products of bfloat16. Known on Linux only."""
+    return not _flags().isdisjoint({"amx_bf16", "avx512_bf16"})
+
+
 def has_vnni() -> bool:
     """Has this processor instructions for products of 8-bit integers? Told on Linux only."""
     return not _flags().isdisjoint({"avx512_vnni", "avx_vnni"})
