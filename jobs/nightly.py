@@ -81,7 +81,10 @@ def run(
     input = input or _places(registry, config).input or _lacking("--input")
     output = output or _places(registry, config).output or _lacking("--output")
     note(f"looking for recordings in {input}")
-    asked = read_inputs(input, config, s3, scope=Scope(registry, config, output))
+    scope = Scope(registry, config, output)
+    if report_json:
+        scope.admit_file("--report-json", report_json)
+    asked = read_inputs(input, config, s3, scope=scope)
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
     check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it

@@ -35,7 +35,7 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape", "tracks", "by_channel"},
+    {"verdicts", "escape", "redact", "tracks", "by_channel"},
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},
