@@ -190,7 +190,7 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     check_output(check_reachable, published.root, s3)
     if not asked.plan_only:
         check_output(check_writable, target.root, s3)
-    session.check_classic(asked.spark)
+    session.check_environment(asked.spark)
     spark = asked.spark or session.open(config)
     note(f"looking for {asked.which}")
     selected = asked.which.rows(spark, published, COLUMNS)

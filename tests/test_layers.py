@@ -38,6 +38,7 @@ FLOORS = (
     {"verdicts", "escape", "redact", "tracks", "by_channel"},
     {"types"},
     {"errors", "clock", "payload"},
+    {"requirements"},
     {"parallel"},
     {"languages", "layers", "section", "job_config", "config", "deliver.profile"},
     {"engines.names", "engines.cpu"},
