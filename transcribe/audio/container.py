@@ -32,6 +32,8 @@ _FROM_ZERO = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "
 """Containers whose clock begins at 0: what begins later is late."""
 _FROM_FIRST = {"mpegts", "mpeg"}
 """Containers that are cut from an endless clock: late is what begins after the first track."""
+_PROTECTED_TAGS = {"drms", "aavd"}
+"""Sample entries of MP4 whose sound is encrypted by a shop: Apple's (m4p) and Audible's (aax)."""
 _WITH_CLOCK = _FROM_ZERO | _FROM_FIRST | {"ogg", "flac", "rm", "wtv"}
 """Containers that give each packet a time; elsewhere libav only counts what came before."""
 
@@ -77,7 +79,8 @@ class AudioFile:
     """An open file: one recording, or several joined, each with one or more tracks."""
 
     def __init__(self, file: BinaryIO, raw: HeaderlessConfig | None) -> None:
-        self._file, self._raw = Window(file), raw
+        whole = Window(file)
+        self._file, self._raw = whole if raw else _without_tags(whole), raw
         with self._opened(self._file, 0) as first:
             self.info = _info(first.container)
 
@@ -131,11 +134,23 @@ def _file(source: Source) -> AbstractContextManager[BinaryIO]:
     return Path(source).open("rb") if isinstance(source, (str, Path)) else nullcontext(source)
 
 
+def _without_tags(file: Window) -> Window:
+    """Return ``file`` from the container's own header on, without ID3 tags that a program put before it.
+
+    Formats whose frames follow such a tag by their own rules (MP3, raw AAC) keep it.
+    """
+    position = joined.behind_tags(file, 0)
+    is_container = sniff.has_audio_header(file.at(position, sniff.N_HEAD_BYTES), tags=False)
+    return file.part(position, file.n_bytes) if position and is_container else file
+
+
 def _open(file: Window, raw: HeaderlessConfig | None) -> InputContainer:
     head = file.at(0, sniff.N_HEAD_BYTES)
     if not file.n_bytes:
         raise DecodeError("empty_file", "the file has 0 bytes", "fetch the recording again")
     sniff.refuse_documents(head, headerless=raw is not None)
+    if raw is None and (big := riff.big_endian(file)):
+        raw, file = big
     # No protocols: a playlist in the recording's place must not open other files.
     options = {"protocol_whitelist": "none"}
     if raw is not None:
@@ -178,6 +193,8 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
         return DecodeError(
             "no_decoder", "no decoder for the file's audio codec", "convert it, to FLAC for example"
         )
+    if codec.codec_tag in _PROTECTED_TAGS or "enc_key_id" in stream.metadata:  # the latter in WebM
+        return encrypted()
     n_channels = frames.n_channels(codec)
     if not (1000 <= codec.sample_rate <= 768_000 and 1 <= n_channels <= MAX_CHANNELS):
         claim = f"{n_channels} channels at {codec.sample_rate} Hz"
@@ -191,6 +208,15 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
             "convert it to 48000 Hz or less",
         )
     return None
+
+
+def encrypted() -> DecodeError:
+    """Return the error for a recording whose sound cannot be read without a key."""
+    return DecodeError(
+        "encrypted",
+        "its sound is encrypted (copy protection, DRM) and the file does not hold the key",
+        "get a decrypted copy from where the recording comes from: fetching this one again does not help",
+    )
 
 
 def _info(container: InputContainer) -> AudioInfo:
@@ -253,7 +279,14 @@ def _described(container: InputContainer, file: Window, index: int, promised: Pr
 def _duration_s(stream: av.AudioStream) -> float | None:
     if stream.duration is None or stream.time_base is None:
         return None
-    return float(stream.duration * stream.time_base)
+    return float(stream.duration * stream.time_base) - _clock_begins_s(stream)
+
+
+def _clock_begins_s(stream: av.AudioStream) -> float:
+    """Return what libav adds to a track's duration: in Ogg Opus the clock's first time, which may be any."""
+    if stream.container.format.name != "ogg" or stream.codec_context.codec.canonical_name != "opus":
+        return 0.0
+    return float((stream.start_time or 0) * (stream.time_base or 0))
 
 
 def _promised_s(
@@ -264,7 +297,8 @@ def _promised_s(
     if container.format.name == "avi":
         return avi.length_s(file, stream.index)
     if container.format.name in _COUNTED:
-        return _duration_s(stream)
+        late_s = _clock_begins_s(stream)  # where pages are missing, it is time that was lost
+        return (_duration_s(stream) or 0.0) + (late_s if late_s and not ogg.links(file)[0].is_whole else 0.0)
     if container.format.name in _COUNTED_AS_A_WHOLE and is_alone and container.duration:
         start_s = float((stream.start_time or 0) * (stream.time_base or 0))
         return (promised.duration_s or container.duration / av.time_base) - max(start_s, 0.0)
