@@ -43,8 +43,8 @@ class Track:
     """One audio track of a file: its channels follow those of the track before."""
 
     n_channels: int
-    language: str | None = None  # as tagged, mostly ISO 639-2
-    purpose: str = ""  # commentary, description or the like; empty: the recording itself
+    language: str | None = None  # as tagged, mostly ISO 639-2; qaa is an original version; None: untagged
+    purpose: str = ""  # commentary, description or the like by its flags; empty: the recording itself
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
         return DecodeError(
             "no_decoder", "no decoder for the file's audio codec", "convert it, to FLAC for example"
         )
-    if codec.codec_tag in _PROTECTED_TAGS or "enc_key_id" in stream.metadata:  # the latter in WebM
+    if _is_protected(stream):
         return encrypted()
     n_channels = frames.n_channels(codec)
     if not (1000 <= codec.sample_rate <= 768_000 and 1 <= n_channels <= MAX_CHANNELS):
@@ -208,6 +208,16 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
             "convert it to 48000 Hz or less",
         )
     return None
+
+
+def _is_protected(stream: av.AudioStream) -> bool:
+    """Return True if the header names an encryption; MP4's common one is only told by its packets."""
+    if "enc_key_id" in stream.metadata:  # WebM, Matroska
+        return True
+    try:
+        return stream.codec_context.codec_tag in _PROTECTED_TAGS
+    except UnicodeDecodeError:  # PyAV takes every tag for ASCII
+        return False
 
 
 def encrypted() -> DecodeError:
@@ -235,19 +245,18 @@ def _info(container: InputContainer) -> AudioInfo:
 
 def _language(stream: av.AudioStream) -> str | None:
     language = (stream.metadata.get("language") or "und").lower()
-    return None if language in ("und", "mis", "mul", "zxx", "qaa") else language
+    return None if language == "und" else language
 
 
 def _purpose(stream: av.AudioStream) -> str:
-    """By the track's flags, or its title."""
+    """Return what the track's flags say it is for; a title is whatever people write."""
     kinds = {
         "commentary": Disposition.comment,
         "description": Disposition.visual_impaired | Disposition.descriptions,
         "hearing_impaired": Disposition.hearing_impaired,
         "music": Disposition.clean_effects | Disposition.karaoke,
     }
-    title = " ".join(stream.metadata.get(key, "") for key in ("title", "handler_name")).lower()
-    return next((kind for kind, flag in kinds.items() if stream.disposition & flag or kind in title), "")
+    return next((kind for kind, flag in kinds.items() if stream.disposition & flag), "")
 
 
 def _described(container: InputContainer, file: Window, index: int, promised: Promise) -> Opened:
