@@ -80,7 +80,7 @@ class AudioFile:
 
     def __init__(self, file: BinaryIO, raw: HeaderlessConfig | None) -> None:
         whole = Window(file)
-        self._file, self._raw = whole if raw else _without_tags(whole), raw
+        self._file, self._raw = whole if raw else joined.without_tags(whole), raw
         with self._opened(self._file, 0) as first:
             self.info = _info(first.container)
 
@@ -132,16 +132,6 @@ def opened(
 
 def _file(source: Source) -> AbstractContextManager[BinaryIO]:
     return Path(source).open("rb") if isinstance(source, (str, Path)) else nullcontext(source)
-
-
-def _without_tags(file: Window) -> Window:
-    """Return ``file`` from the container's own header on, without ID3 tags that a program put before it.
-
-    Formats whose frames follow such a tag by their own rules (MP3, raw AAC) keep it.
-    """
-    position = joined.behind_tags(file, 0)
-    is_container = sniff.has_audio_header(file.at(position, sniff.N_HEAD_BYTES), tags=False)
-    return file.part(position, file.n_bytes) if position and is_container else file
 
 
 def _open(file: Window, raw: HeaderlessConfig | None) -> InputContainer:

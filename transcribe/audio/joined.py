@@ -36,6 +36,16 @@ def parts(file: Window) -> list[Window]:
     return [file.part(start, end) for start, end in zip(starts, [*ends, file.n_bytes], strict=True)]
 
 
+def without_tags(file: Window) -> Window:
+    """Return ``file`` from the container's own header on, without ID3 tags that a program put before it.
+
+    Formats whose frames follow such a tag by their own rules (MP3, raw AAC) keep it.
+    """
+    position = behind_tags(file, 0)
+    is_container = sniff.has_audio_header(file.at(position, sniff.N_HEAD_BYTES), tags=False)
+    return file.part(position, file.n_bytes) if position and is_container else file
+
+
 def behind_tags(file: Window, position: int) -> int:
     """Return where the ID3 tags end that stand at ``position``: there, if there is none."""
     while n_bytes := sniff.id3_size(file.at(position, 10)):

@@ -1,8 +1,8 @@
 """Which audio tracks of a file are other versions of its programme: dubs, commentaries, descriptions.
 
 A container's tags only make a track a candidate. It is left out if another track speaks as much (beside a
-commentary) or at the same time (beside a dub): nobody's speech goes because of a tag alone. Of several versions
-the one in the requested language is kept. Titles do not count: people name tracks as they like.
+commentary) or at the same time (beside a dub): nobody's speech goes because of a tag alone. Of several
+versions the one in the requested language is kept. Titles do not count: people name tracks as they like.
 """
 
 from __future__ import annotations

@@ -79,9 +79,9 @@ def local_copy(uri: str, s3: S3Options, version: str | None = None) -> Iterator[
     place = canonical(uri)
     if not is_s3(place):
         path = local_path(place)
-        found = local.stat(path)
-        yield Path(found.uri)
-        _check_version(place, version or found.version, local.stat(path).version)
+        before = local.stat(path)
+        yield Path(before.uri)
+        _check_version(place, version or before.version, local.stat(path).version)
         return
     with tempfile.TemporaryDirectory(prefix="transcribe-") as folder:
         with local.os_errors(Path(folder)):
