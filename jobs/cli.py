@@ -7,11 +7,13 @@ and nothing was started; 130 interrupted; 143 terminated.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -83,6 +85,7 @@ def run_job(action: Callable[[], Answer]) -> int:
     tolerant_stdout()
     with session.stopped_if_opened(), interrupt_on_termination() as terminated:
         try:
+            check_locale(sys.argv[1:], os.environ)
             answer = action()
             print(answer)
             return answer.exit_code
@@ -100,6 +103,21 @@ def run_job(action: Callable[[], Answer]) -> int:
         except Exception:
             traceback.print_exc()
             return 1
+
+
+def check_locale(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Raise ConfigError for arguments that spark-submit's Java has spoilt because the locale is not UTF-8.
+
+    Without LANG, as under cron, Java turns each byte of "ä" into a question mark, which would then be taken
+    for a wildcard.
+    """
+    locale = next((environment[name] for name in ("LC_ALL", "LANG") if environment.get(name)), "")
+    if session.SUBMITTED not in environment or re.search("utf-?8", locale, re.IGNORECASE):
+        return
+    spoilt = [argument for argument in arguments if "??" in argument or "\ufffd" in argument]
+    if spoilt:
+        remedy = f"set LANG=C.UTF-8 or LC_ALL: without it Java has spoilt the argument {spoilt[0]!r}"
+        raise ConfigError("LANG", environment.get("LANG"), remedy)
 
 
 @contextmanager

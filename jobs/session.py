@@ -26,6 +26,7 @@ SETTINGS = {
     "spark.app.name": "transcribe",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",  # chunks with audio: about 50 MB
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",  # the frames of the stages have plain strings
     "spark.python.worker.reuse": "true",
     "spark.python.worker.faulthandler.enabled": "true",  # a crash tells its kind
     "spark.scheduler.mode": "FAIR",  # of two waves, the GPUs' tasks are not behind the cores'

@@ -71,7 +71,16 @@ class LanguageError(PlanError):
 
 
 class StorageError(RecordingError):
+    """A source that cannot be listed, read or fetched; what does not pass by itself is not ``retryable``."""
+
     stage = "fetch"
+
+    def __init__(self, error: str, message: str, next_step: str, retryable: bool = True) -> None:
+        super().__init__(error, message, next_step)
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, bool]]:  # type: ignore[override]
+        return type(self), (self.error, self.message, self.next_step, self.retryable)
 
 
 class DecodeError(RecordingError):

@@ -40,7 +40,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             "--conf", str(path), f"cannot be read ({error.strerror}); name an existing YAML file"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes, or a date that is in no calendar
         raise ConfigError("--conf", str(path), f"is not valid YAML: {error}") from None
     if not isinstance(loaded, dict):
         raise ConfigError("--conf", str(path), "must hold a mapping of settings")
@@ -57,9 +57,13 @@ def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]
             raise ConfigError("--set", item, "write it as key=value, e.g. decode.beam_size=1")
         try:
             pairs.append((key.strip(), value if _is_sparks(key) else yaml.safe_load(value)))
-        except yaml.YAMLError:
-            raise ConfigError("--set", item, "the value is not valid YAML") from None
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is in no calendar
+            raise ConfigError("--set", item, f"the value is not valid YAML ({_in_a_line(error)})") from None
     return pairs
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _is_sparks(key: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from py4j.protocol import Py4JError
 
-from jobs import cli
+from jobs import cli, session
 from transcribe.errors import ConfigError, ModelError, PublishError
 
 
@@ -76,3 +76,22 @@ def test_a_termination_signal_ends_a_job_like_an_interrupt(capsys: pytest.Captur
     assert cli.run_job(action) == 143
     assert capsys.readouterr().err == "terminated: what is published stays; run again to go on from there\n"
     assert signal.getsignal(signal.SIGTERM) is former
+
+
+@pytest.mark.parametrize(
+    ("argument", "environment", "is_refused"),
+    [
+        ("Anrufe M??rz", {}, True),
+        ("Anrufe M\ufffd\ufffdrz", {"LANG": "C"}, True),
+        ("Anrufe M??rz", {"LC_ALL": "de_DE.utf8"}, False),
+        ("calls/?.wav", {}, False),
+    ],
+)
+def test_an_argument_that_java_has_spoilt_is_no_wildcard(argument, environment, is_refused) -> None:
+    cli.check_locale([argument], environment)  # no spark-submit, so no Java between
+    submitted = {**environment, session.SUBMITTED: "1"}
+    if is_refused:
+        with pytest.raises(ConfigError, match=r"LANG=C\.UTF-8 or LC_ALL"):
+            cli.check_locale([argument], submitted)
+    else:
+        cli.check_locale([argument], submitted)

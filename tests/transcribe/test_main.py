@@ -130,7 +130,9 @@ def test_what_is_left_out_of_a_folder_is_told(run, folder):
 @pytest.mark.parametrize(("format", "suffix"), [("text", "txt"), ("json", "json"), ("srt", "srt")])
 def test_output_is_a_file_a_recording(run, folder, tmp_path, format, suffix):
     code, out, message = run(folder, "--format", format, "--output", tmp_path / "out")
-    assert (code, out, message) == (0, "", "")
+    assert (code, out) == (0, "") and message.endswith(
+        "left out: 1 hidden files and folders (names that begin with .)\n"
+    )
     written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
     assert written == {f"{name}.{suffix}" for name in ("a", "b", "b.ogg", "below/c")}
     _, alone, _ = run(folder / "a.ogg", "--format", format)
@@ -145,7 +147,7 @@ def test_output_that_cannot_be_written_is_a_failure_a_file(run, tmp_path):
 
 def test_processes_share_the_work_and_the_result_is_the_same(run, folder):
     code, out, message = run(folder, "--processes", "2", "--format", "json")
-    assert code == 0 and message == ""
+    assert code == 0 and message.count("\n") == 1 and "hidden" in message
     assert sorted(out.splitlines()) == sorted(run(folder, "--format", "json")[1].splitlines())
     assert run(folder, "--processes", "0")[0] == 2
 

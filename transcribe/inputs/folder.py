@@ -15,6 +15,7 @@ _EXTENSIONS = """
     .srt .vtt .ass .sub .ttml .lrc .stm .ctm .rttm .lab .textgrid .trs .eaf .cha
     .pdf .doc .docx .xls .xlsx .jpg .jpeg .png .gif .webp .svg .cue .m3u .m3u8 .pls
     .md5 .sha1 .sha256 .zip .gz .7z .tar
+    .url .lnk .webloc .desktop .nfo .asd .sfk .pkf .peak .reapeaks .torrent
 """
 SIDECARS = frozenset(_EXTENSIONS.split())
 """Extensions of what lies beside recordings: their texts, labels, tables, pictures, checksums."""

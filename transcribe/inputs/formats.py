@@ -14,7 +14,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -58,19 +58,35 @@ def _csv(data: bytes) -> Lines:
     lines = list(io.StringIO(_text(data), newline=""))
     told = re.fullmatch(r"sep=(.)\s*", lines[0]) if lines else None  # Excel's own first line
     lines = lines[1:] if told else lines
+    delimiter = told[1] if told else _delimiter(lines)
     with _any_field_size():
-        table = _rows(lines, told[1] if told else _delimiter(lines))
-        names = next((row for row in table if not isinstance(row, csv.Error)), [])
-        columns_of(names)
-        return names, [_named(names, row) for row in table]
+        names, rows = _table(lines, delimiter, escape=None)
+        if any('\\"' in line for line in lines):  # Spark writes \" for a quote, the standard is ""
+            by_spark = _table(lines, delimiter, escape="\\")
+            if _n_bad(by_spark[1]) < _n_bad(rows):
+                names, rows = by_spark
+    columns_of(names)
+    return names, rows
 
 
-def _rows(lines: list[str], delimiter: str) -> Iterator[list[str] | csv.Error]:
+def _table(lines: list[str], delimiter: str, escape: str | None) -> Lines:
+    table = _rows(lines, delimiter, escape)
+    names = next((row for row in table if not isinstance(row, csv.Error)), [])
+    return names, [_named(names, row) for row in table]
+
+
+def _n_bad(rows: Sequence[Line]) -> int:
+    return sum(isinstance(row, PlanError) for row in rows)
+
+
+def _rows(lines: list[str], delimiter: str, escape: str | None) -> Iterator[list[str] | csv.Error]:
     """The rows that are not blank. A quote that is never closed spoils its own line, not all that follow."""
     at, n_broken = 0, 0
+    options: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True, "strict": True}
+    options |= {"escapechar": escape, "doublequote": escape is None}
     while at < len(lines):
         start = at
-        reader = csv.reader(iter(lines[start:]), delimiter=delimiter, skipinitialspace=True, strict=True)
+        reader = csv.reader(iter(lines[start:]), **options)
         try:
             for cells in reader:
                 at = start + reader.line_num
@@ -140,13 +156,21 @@ def _parquet(data: bytes) -> Lines:
 
 
 def _text(data: bytes) -> str:
-    """Bytes that are not UTF-8 survive as surrogates: a file's name may hold them, and only its row fails."""
+    """Return a file's text. Bytes that are not UTF-8 survive as surrogates, and only their row fails.
+
+    A file in which no character beyond ASCII is UTF-8 is Windows-1252, as Excel saves where it is not asked.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "surrogatepass")
     for encoding, nul in (("utf-16-le", data[1:2]), ("utf-16-be", data[:1])):
         if nul == b"\0":
             return data.decode(encoding, "surrogatepass")
-    return data.decode("utf-8-sig", "surrogateescape")
+    text = data.decode("utf-8-sig", "surrogateescape")
+    foreign = {character for character in text if not character.isascii()}
+    if foreign and all("\udc80" <= character <= "\udcff" for character in foreign):
+        with suppress(UnicodeDecodeError):
+            return data.decode("cp1252")
+    return text
 
 
 _READERS: dict[str, Callable[[bytes], Lines]] = {

@@ -54,11 +54,13 @@ class Inputs:
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)  # of a folder, by rule: what → how many
     unused_columns: list[str] = field(default_factory=list)  # of a manifest
+    unread_manifests: list[str] = field(default_factory=list)  # files left out that look like one
 
     def notes(self) -> list[str]:
         """What was left out of the input, a line each; none if all of it was taken."""
         lines = [] if self.recordings or self.unplannable else [EMPTY]
         lines += [f"left out: {n} {what}" for what, n in sorted(self.left_out.items())]
+        lines += [f"{uri} looks like a manifest: give it as --input" for uri in self.unread_manifests]
         return lines + [f"columns not used: {', '.join(self.unused_columns)}"] * bool(self.unused_columns)
 
 
@@ -71,17 +73,18 @@ def read(
     ``for_tables``: recordings need a region and names in UTF-8, as rows of the tables do. Nothing to read is
     an error, too, unless ``job.allow_empty``.
     """
+    inputs = Inputs()
     if config.job.date is not None and not is_date(config.job.date):
         raise ManifestError("job.date", config.job.date, "write it as YYYY-MM-DD")
-    inputs = Inputs()
+    by_manifest = is_manifest(source) or bool(manifest.parts(source, s3))
     if scope:
-        scope.admit_input(source, listed=not is_manifest(source))
+        scope.admit_input(source, listed=not by_manifest)
     try:
-        if is_manifest(source):
+        if by_manifest:
             found = manifest.read(source, s3)
             rows, inputs.unused_columns = found.rows, found.unused
         else:
-            rows = _files(source, config, s3, inputs.left_out)
+            rows = _files(source, config, s3, inputs)
     except StorageError as error:
         if not (config.job.allow_empty and error.error == "not_found" and _is_prefix(source)):
             raise ManifestError("--input", source, f"{error}; {error.next_step}") from error
@@ -144,9 +147,10 @@ def _is_prefix(source: str) -> bool:
     return is_s3(canonical(source)) and not is_manifest(source)
 
 
-def _files(source: str, config: Config, s3: S3Options, left_out: Counter[str]) -> list[Row]:
-    """The rows of a folder, a glob or one file; what is left out is counted."""
-    entries = list(list_files(source, s3))
+def _files(source: str, config: Config, s3: S3Options, inputs: Inputs) -> list[Row]:
+    """The rows of a folder, a glob or one file; what is left out is counted in ``inputs``."""
+    left_out = inputs.left_out
+    entries = list(list_files(source, s3, left_out))
     named = [entry.uri for entry in entries] == [absolute(source)]
     files = [entry for entry in entries if isinstance(entry, Stat)]
     with ThreadPoolExecutor(N_STAT_THREADS) as pool:
@@ -156,6 +160,8 @@ def _files(source: str, config: Config, s3: S3Options, left_out: Counter[str]) -
     for entry in entries:
         if entry.uri in sidecars:
             left_out[f"*{PurePosixPath(entry.uri).suffix} beside recordings"] += 1
+            if is_manifest(entry.uri) and manifest.names_recordings(entry.uri, s3):
+                inputs.unread_manifests.append(entry.uri)
         elif isinstance(entry, Stat):
             rows.append(Row(entry.uri, entry))
         elif entry.error.error == "link_to_folder":

@@ -7,21 +7,24 @@ terminal, nothing too long for a folder's name.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from urllib.parse import quote
 
 from transcribe.config import Config
-from transcribe.errors import PlanError, RecordingError, failure
+from transcribe.errors import PlanError, RecordingError, StorageError, failure
 from transcribe.escape import printable
 from transcribe.languages import normalize_hint
 from transcribe.models.scope import Scope
 from transcribe.storage.files import lies_in, stat
 from transcribe.storage.s3 import S3Options, Stat
 from transcribe.types import Failure, Recording
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = {
     "uri": 4096,
@@ -100,13 +103,13 @@ def plan(
         if scope:
             scope.check_names(region, row.service)
         _check_root(row.uri, config.job.allowed_roots)
-        found = row.stat or stat(row.uri, s3)
+        found = row.stat or _stat(row.uri, s3)
         return Recording(
             recording_id=row.id,
             uri=found.uri,
             source_version=found.version,
             region=region,
-            date=_date(row.date or config.job.date or found.modified_date),
+            date=_date(row.date or config.job.date or found.modified_date or _today(found.uri)),
             language=normalize_hint(row.language),
             service=row.service,
             channels=_channels(row.channels or "auto"),
@@ -115,6 +118,22 @@ def plan(
         )
     except Exception as error:  # whatever a row holds, the others are planned
         return failure(row.id, error, "plan")
+
+
+def _stat(uri: str, s3: S3Options) -> Stat:
+    try:
+        return stat(uri, s3)
+    except StorageError as error:
+        if error.error != "not_found" or "\\" not in uri:
+            raise
+        step = "write folders with / instead of the backslash of Windows"
+        raise StorageError(error.error, error.message, step) from None
+
+
+def _today(uri: str) -> str:
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    log.warning("%s: its time of modification is no date; %s is taken", printable(uri), today)
+    return today
 
 
 def is_date(text: str) -> bool:

@@ -25,10 +25,6 @@ def canonical(uri: str) -> str:
     return uri
 
 
-def is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
-
-
 def before_wildcard(pattern: str) -> str:
     """The folder part before the first wildcard, with its ``/``."""
     literal = re.split(r"[*?]", pattern, maxsplit=1)[0]

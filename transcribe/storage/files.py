@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import BinaryIO, cast
 
 from transcribe.storage import local
 from transcribe.storage import s3 as s3_store
-from transcribe.storage.addresses import before_wildcard, canonical, glob, is_hidden
+from transcribe.storage.addresses import before_wildcard, canonical, glob
+from transcribe.storage.clutter import clutter
 from transcribe.storage.local import local_path
 from transcribe.storage.s3 import S3Options, Stat, Unusable, is_s3, storage_error
 
@@ -42,17 +44,20 @@ def resolved(uri: str) -> str:
     return (place if is_s3(place) else os.path.realpath(place)).rstrip("/") + "/"
 
 
-def list_files(uri_or_glob: str, s3: S3Options) -> Iterator[Stat | Unusable]:
+def list_files(
+    uri_or_glob: str, s3: S3Options, skipped: Counter[str] | None = None
+) -> Iterator[Stat | Unusable]:
     """The files below a folder, those that match a glob (``*``, ``?``, ``**``), or one file; by uri.
 
     Local uris come back absolute. Below the folder (for a glob: its part before the first wildcard),
-    names that begin with ``.`` or ``_`` and what is inside such folders are skipped. What is no readable
+    ``clutter`` and what is inside such folders is left out and counted in ``skipped``. What is no readable
     file (a pipe, a link without a target or to a folder, a folder that may not be read) comes as
     ``Unusable``. An empty folder and a glob without a match yield nothing; a path that does not exist
     raises ``not_found``, one that is no file ``not_a_file``.
     """
     place = canonical(uri_or_glob)
-    yield from _list_s3(place, s3) if is_s3(place) else local.list_files(local_path(place))
+    counts: Counter[str] = Counter() if skipped is None else skipped
+    yield from _list_s3(place, s3, counts) if is_s3(place) else local.list_files(local_path(place), counts)
 
 
 def stat(uri: str, s3: S3Options) -> Stat:
@@ -138,7 +143,7 @@ def check_writable(folder: str, s3: S3Options) -> None:
         local.check_writable(Path(place))
 
 
-def _list_s3(uri: str, s3: S3Options) -> Iterator[Stat]:
+def _list_s3(uri: str, s3: S3Options, skipped: Counter[str]) -> Iterator[Stat]:
     pattern = glob(uri)
     if pattern:
         folder = before_wildcard(uri)
@@ -152,8 +157,11 @@ def _list_s3(uri: str, s3: S3Options) -> Iterator[Stat]:
     for found in s3_store.list_objects(folder, s3):
         exists = True
         names = found.uri.removeprefix(folder).split("/")
-        # a name that ends in / is a folder's marker
-        if names[-1] and not any(map(is_hidden, names)) and (not pattern or pattern.fullmatch(found.uri)):
+        if not names[-1] or (pattern and not pattern.fullmatch(found.uri)):
+            continue  # a name that ends in / is a folder's marker
+        if what := next((what for name in names if (what := clutter(name))), None):
+            skipped[what] += 1
+        else:
             yield found
     if not exists:
         raise storage_error("not_found", uri, "no object has this key or prefix")

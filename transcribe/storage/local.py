@@ -7,6 +7,7 @@ import os
 import shutil
 import stat as kinds
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transcribe.errors import StorageError
-from transcribe.storage.addresses import before_wildcard, canonical, glob, is_hidden
+from transcribe.storage.addresses import before_wildcard, canonical, glob
+from transcribe.storage.clutter import clutter
 from transcribe.storage.s3 import Stat, Unusable, storage_error
 
 _KINDS = {
@@ -42,9 +44,16 @@ def stat(path: Path) -> Stat:
         if not kinds.S_ISREG(status.st_mode):
             kind = _KINDS.get(kinds.S_IFMT(status.st_mode), "something else")
             raise storage_error("not_a_file", str(path), f"{kind}, not a file")
-        modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
         version = f"{status.st_size}-{status.st_mtime_ns}"
-        return Stat(str(path), status.st_size, version, f"{modified:%Y-%m-%d}")
+        return Stat(str(path), status.st_size, version, _date(status.st_mtime))
+
+
+def _date(time_s: float) -> str:
+    """Return the UTC date of a file's time; "" for a time that is no date, as Samba and Windows write."""
+    try:
+        return f"{datetime.fromtimestamp(time_s, timezone.utc):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -88,7 +97,7 @@ def check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
-def list_files(path: Path) -> Iterator[Stat | Unusable]:
+def list_files(path: Path, skipped: Counter[str]) -> Iterator[Stat | Unusable]:
     """See ``files.list_files``."""
     there = os.path.lexists(path)
     if there and not path.is_dir():
@@ -101,10 +110,13 @@ def list_files(path: Path) -> Iterator[Stat | Unusable]:
     links: list[Path] = []
     with os_errors(Path(folder)):
         for parent, folders, names in os.walk(folder, onerror=refused.append):
-            folders[:] = [name for name in folders if not is_hidden(name)]
+            skipped.update(what for name in folders if (what := clutter(name)))
+            folders[:] = [name for name in folders if not clutter(name)]
             links += [link for name in folders if (link := Path(parent, name)).is_symlink()]
-            files = (str(Path(parent, name)) for name in names if not is_hidden(name))
-            found.extend(file for file in files if pattern is None or pattern.fullmatch(file))
+            files = (Path(parent, name) for name in names)
+            matching = [file for file in files if pattern is None or pattern.fullmatch(str(file))]
+            skipped.update(what for file in matching if (what := clutter(file.name)))
+            found.extend(str(file) for file in matching if not clutter(file.name))
         for error in refused:
             if error.filename == folder:  # a missing folder, too
                 raise error

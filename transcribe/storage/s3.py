@@ -36,9 +36,13 @@ CODES = {
     **dict.fromkeys(("401", "403", "AccessDenied", "Forbidden"), "access_denied"),
     **dict.fromkeys(("SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"), "access_denied"),
     **dict.fromkeys(("412", "PreconditionFailed"), "changed"),
+    **dict.fromkeys(("InvalidObjectState", "ObjectNotInActiveTierError"), "archived"),
     **dict.fromkeys(("500", "502", "503", "504", "SlowDown", "InternalError"), "unreachable"),
 }
 """S3's error codes → ours; another one is an ``io_error``."""
+
+FINAL = {"archived"}
+"""Codes of what does not pass by itself: not tried again before the source has changed."""
 
 NEXT_STEPS = {
     "not_found": "check the path; if the file was moved, plan it again from its new place",
@@ -48,6 +52,7 @@ NEXT_STEPS = {
     "unsupported": "use a local path or s3://bucket/key",
     "not_a_file": "take it off the list, or move it out of the folder",
     "link_to_folder": "list the folder by its own path",
+    "archived": "restore it from the archive first, then run jobs.rerun --table failures for it",
     "io_error": "check the disk or the store, then run again",
 }
 
@@ -109,7 +114,7 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def storage_error(code: str, uri: str, message: str) -> StorageError:
-    return StorageError(code, f"{uri}: {message}", NEXT_STEPS[code])
+    return StorageError(code, f"{uri}: {message}", NEXT_STEPS[code], retryable=code not in FINAL)
 
 
 @contextmanager

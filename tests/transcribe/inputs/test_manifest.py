@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from transcribe.errors import ManifestError
@@ -163,9 +167,18 @@ def test_bytes_that_are_no_manifest(content: bytes, tmp_path: Path) -> None:
         read(tmp_path, "m.csv", content)
 
 
-def test_names_in_another_encoding_fail_alone(tmp_path: Path) -> None:
-    found = read(tmp_path, "m.csv", "uri,region\ncafé.wav,us\n".encode("latin-1") + b"b.wav,us\n")
-    assert [row.uri.endswith("caf\udce9.wav") for row in found.rows] == [True, False]
+def test_a_file_of_windows_is_read_as_it_was_written(tmp_path: Path) -> None:
+    found = read(tmp_path, "m.csv", "uri,speakers\nbé.wav,Müller\n".encode("cp1252"))
+    assert [(row.uri, row.speakers) for row in found.rows] == [(str(tmp_path / "bé.wav"), "Müller")]
+
+
+def test_names_whose_bytes_are_not_utf8_are_found_and_others_fail_alone(tmp_path: Path) -> None:
+    (tmp_path / "caf\udce9.wav").write_bytes(b"")
+    latin = "uri,region\ncafé.wav,us\nb.wav,us\n".encode("latin-1")
+    assert read(tmp_path, "m.csv", latin).rows[0].uri == str(tmp_path / "caf\udce9.wav")
+    mixed = "uri,region\nš.wav,us\n".encode() + "é.wav,us\n".encode("latin-1")
+    names = [Path(row.uri).name for row in read(tmp_path, "m.csv", mixed).rows]
+    assert names == ["š.wav", "\udce9.wav"]
 
 
 def test_other_spellings_of_places(tmp_path: Path) -> None:
@@ -190,3 +203,58 @@ def test_an_id_is_what_a_table_can_hold() -> None:
     assert Row("u", recording_id="half \ud83d").id == "half \\ud83d"
     long = [Row("u", recording_id="x" * 5000 + end).id for end in "ab"]
     assert len(set(long)) == 2 and all(len(id_) < 300 for id_ in long)
+
+
+def test_quotes_that_spark_escapes_with_a_backslash_are_read(tmp_path: Path) -> None:
+    text = 'uri,note\na.wav,"she said \\"no, never\\", twice"\nb.wav,"C:\\\\calls"\n'
+    found = read(tmp_path, "m.csv", text)
+    assert [(Path(row.uri).name, row.error) for row in found.rows] == [("a.wav", None), ("b.wav", None)]
+
+
+def test_backslashes_that_are_no_escapes_stay(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.wav").write_bytes(b"")
+    (tmp_path / "sub\\b.wav").write_bytes(b"")
+    found = read(tmp_path, "m.csv", "uri\nsub\\a.wav\nsub\\b.wav\nsub\\c.wav\n")
+    assert [row.uri.removeprefix(f"{tmp_path}/") for row in found.rows] == [
+        "sub/a.wav",
+        "sub\\b.wav",
+        "sub\\c.wav",
+    ]
+
+
+def test_text_that_is_stored_as_bytes_is_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"uri": [b"a.wav"], "region": ["é".encode()]}), tmp_path / "m.parquet")
+    (row,) = manifest.read(str(tmp_path / "m.parquet"), S3Options()).rows
+    assert (row.uri, row.region) == (str(tmp_path / "a.wav"), "é")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ""])
+def test_a_folder_of_parts_is_a_manifest(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / f"calls{suffix}"
+    for region, uri in (("eu", "a.wav"), ("us east", "b.wav")):
+        part = folder / f"region={quote(region)}" / "part-00000-x.c000.snappy.parquet"
+        part.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"uri": [uri]}), part)
+    (folder / "_SUCCESS").write_bytes(b"")
+    assert len(manifest.parts(str(folder), S3Options())) == 2
+    rows = manifest.read(str(folder), S3Options()).rows
+    assert [(row.uri, row.region) for row in rows] == [
+        (str(tmp_path / "a.wav"), "eu"),
+        (str(tmp_path / "b.wav"), "us east"),
+    ]
+    (folder / "call.wav").write_bytes(b"")
+    assert manifest.parts(str(folder), S3Options()) == []
+
+
+def test_sections_of_files_are_refused_by_name(tmp_path: Path) -> None:
+    lines = [{"audio_filepath": "a.wav", "offset": offset, "duration": 4.6} for offset in (0, 5.2)]
+    with pytest.raises(ManifestError, match="column offset"):
+        read(tmp_path, "m.jsonl", "\n".join(map(json.dumps, lines)))
+
+
+def test_a_moment_in_another_time_zone_is_no_date(tmp_path: Path) -> None:
+    moment = datetime(2026, 11, 2, 23, 30, tzinfo=timezone.utc)
+    pq.write_table(pa.table({"uri": ["a.wav", "b.wav"], "date": [moment, None]}), tmp_path / "m.parquet")
+    first, second = manifest.read(str(tmp_path / "m.parquet"), S3Options()).rows
+    assert first.error is not None and "give the day itself" in first.error.message and second.error is None

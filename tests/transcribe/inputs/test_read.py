@@ -13,10 +13,11 @@ import pytest
 from nightly_fixtures import write_manifest
 
 from transcribe import config as configuration
-from transcribe.errors import ManifestError
+from transcribe.errors import ConfigError, ManifestError
 from transcribe.inputs import manifest
 from transcribe.inputs.read import Inputs
 from transcribe.inputs.read import read as read_inputs
+from transcribe.storage import local
 from transcribe.storage.s3 import S3Options
 
 
@@ -25,7 +26,7 @@ def calls(tmp_path: Path) -> Path:
     """Three files in two folders, and some that are none of ours."""
     folder = tmp_path / "calls"
     (folder / "night").mkdir(parents=True)
-    for name in ("b.wav", "a.mp3", "night/c.wav", ".hidden.wav", "_tmp.wav"):
+    for name in ("b.wav", "a.mp3", "night/c.wav", ".hidden.wav", ".tmp.wav"):
         (folder / name).write_bytes(b"x")
     return folder
 
@@ -249,3 +250,60 @@ def test_however_many_rows_keep_their_order(calls: Path, monkeypatch: pytest.Mon
         (calls / f"{n}.wav").write_bytes(b"x")
     found = read(write_manifest(calls / "many.jsonl", rows))
     assert list(found.recordings) == ["1", "2", "4", "5", "7"] and list(found.unplannable) == ["0", "3", "6"]
+
+
+CLUTTER = (
+    *(
+        "a.wav:Zone.Identifier",
+        "Thumbs.db",
+        "desktop.ini",
+        "@eaDir/a.wav",
+        "#recycle/a.wav",
+        "._a.wav",
+        "Icon\r",
+    ),
+    *(
+        "$RECYCLE.BIN/S-1/a.wav",
+        "System Volume Information/x",
+        "__MACOSX/a.wav",
+        ".Trash-1000/a.wav",
+        "~$calls.xlsx",
+    ),
+    *(
+        "b.wav.part",
+        "c.mp3.filepart",
+        "Unconfirmed 4711.crdownload",
+        "d.wav.tmp",
+        "e.wav.PARTIAL",
+        "f.wav.part3",
+    ),
+    *("_SUCCESS", "_temporary/0/a.wav", "g.wav._COPYING_"),
+)
+
+
+def test_clutter_is_left_out_and_counted_and_what_begins_with_an_underscore_is_not(tmp_path: Path) -> None:
+    for name in ("_491701234567.wav", "_2026-11/h.wav", "i.wav", *CLUTTER):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"RIFF")
+    found = read(tmp_path)
+    assert sorted(names(found)) == ["_491701234567.wav", "h.wav", "i.wav"]
+    assert sum(found.left_out.values()) == len(CLUTTER)
+    assert any(note.startswith("left out: 7 downloads and uploads") for note in found.notes())
+
+
+def test_a_manifest_beside_recordings_is_pointed_at(calls: Path) -> None:
+    (calls / "list.csv").write_text("uri,language\nb.wav,de\n")
+    (calls / "prices.csv").write_text("item,price\ncall,1\n")
+    notes = [note for note in read(calls).notes() if "looks like a manifest" in note]
+    assert notes == [f"{calls / 'list.csv'} looks like a manifest: give it as --input"]
+
+
+def test_a_time_that_is_no_date_gives_todays(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_date", lambda _: "")
+    today = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}"
+    assert {one.date for one in read(calls / "b.wav").recordings.values()} == {today}
+
+
+def test_a_date_in_no_calendar_is_refused_with_its_setting() -> None:
+    with pytest.raises(ConfigError, match=r"job\.date=2026-02-30.*day is out of range"):
+        configuration.load([], ["job.date=2026-02-30"])

@@ -74,7 +74,7 @@ def test_a_prefix_is_tried_and_nothing_stays(
 
 
 def test_a_prefix_lists_what_a_folder_would(folder: str, s3_server: S3Options) -> None:
-    put(folder, ["b.wav", "a/x.wav", "a/é+ &.wav", "_tmp/c.wav", "a/.hidden", "z/"], s3_server)
+    put(folder, ["b.wav", "a/x.wav", "a/é+ &.wav", "_temporary/c.wav", "a/.hidden", "z/"], s3_server)
     put(f"{folder} 2", ["sibling.wav"], s3_server)
     expected = [f"{folder}/{name}" for name in ("a/x.wav", "a/é+ &.wav", "b.wav")]
     assert [found.uri for found in list_files(folder, s3_server)] == expected

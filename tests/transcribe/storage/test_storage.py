@@ -18,7 +18,15 @@ URI = "s3://bucket/key"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    names = ["b.wav", "a/x.wav", "a/deep/er/y.mp3", "_tmp/c.wav", ".git/d.wav", "a/.hidden", "a/_SUCCESS"]
+    names = [
+        "b.wav",
+        "a/x.wav",
+        "a/deep/er/y.mp3",
+        "_temporary/c.wav",
+        ".git/d.wav",
+        "a/.hidden",
+        "a/_SUCCESS",
+    ]
     for name in names:
         put_bytes(str(tmp_path / "in" / name), name.encode(), LOCAL)
     return tmp_path / "in"
