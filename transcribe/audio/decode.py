@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from transcribe.audio import frames, pcm
+from transcribe.audio import frames, hidden, pcm
 from transcribe.audio.account import Account
 from transcribe.audio.container import AudioInfo, Opened, Source, encrypted, opened
 from transcribe.audio.levels import PIECE_SAMPLES, levelled
@@ -118,6 +118,11 @@ def _decoded(track: Opened) -> Iterator[tuple[int, Block]]:
 def _read(track: Opened) -> Iterator[tuple[int, Block]]:
     """By libsndfile or libav."""
     codec = track.stream.codec_context.name
+    if codec == "pcm_s16le" and (found := hidden.find_hidden(track.file)):
+        yield from _silence(track, track.stream.codec_context.sample_rate, found.n_silent)
+        with hidden.opened(track, found) as inner:
+            yield from _demuxed(inner)
+        return
     sound = pcm.opened(track.file) if codec.startswith("pcm_") else None  # DTS and AC-3 may hide in PCM
     if sound is None:
         if codec in _MISTAKEN:
@@ -131,6 +136,12 @@ def _read(track: Opened) -> Iterator[tuple[int, Block]]:
         yield rate, _with_channels(samples, track.n_channels)
     if track.promised_s is not None and track.promised_s - held_s > tolerated_s(track.promised_s):
         raise truncated(track.promised_s, held_s)
+
+
+def _silence(track: Opened, rate: int, n_silent: int) -> Iterator[tuple[int, Block]]:
+    """Silent samples, a second at a time."""
+    for start in range(0, n_silent, rate):
+        yield rate, np.zeros((track.n_channels, min(rate, n_silent - start)), np.float32)
 
 
 def _demuxed(track: Opened) -> Iterator[tuple[int, Block]]:
@@ -150,8 +161,7 @@ def _demuxed(track: Opened) -> Iterator[tuple[int, Block]]:
             for frame in _frames(cast("av.Packet[av.AudioStream]", packet), account):
                 rate = frame.sample_rate
                 n_silent = round(account.pause_s(frame) * rate)
-                for start in range(0, n_silent, rate):
-                    yield rate, np.zeros((n_channels, min(rate, n_silent - start)), np.float32)
+                yield from _silence(track, rate, n_silent)
                 yield rate, _with_channels(frames.samples(frame), n_channels)
     except av.error.MemoryError:
         raise

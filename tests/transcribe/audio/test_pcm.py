@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from audio_fixtures import encode, pcm16, sine, wav
 
-from transcribe.audio import decode, pcm
+from transcribe.audio import decode, hidden, pcm
 from transcribe.audio.window import Window
 from transcribe.errors import DecodeError
 
@@ -153,8 +153,25 @@ def test_a_file_that_ends_early_for_libsndfile_is_corrupt() -> None:
         list(pcm.pieces(sound))
 
 
-def test_compressed_audio_that_hides_in_pcm_is_no_noise() -> None:
+@pytest.mark.parametrize("silence_s", [0, 0.5, 3, 30])
+def test_compressed_audio_that_hides_in_pcm_is_no_noise(silence_s: float) -> None:
     content = encode("spdif", "ac3", sine(2.0, 48_000, n_channels=2), 48_000)
-    samples = read(wav(content, rate=48_000, n_channels=2))
-    assert samples.shape[1] / RATE == pytest.approx(2.0, abs=0.1)
-    assert np.abs(samples[0, 8000:24_000]).max() == pytest.approx(0.5, abs=0.05)
+    samples = read(wav(bytes(round(silence_s * 48_000) * 4) + content, rate=48_000, n_channels=2))
+    assert samples.shape[1] / RATE == pytest.approx(silence_s + 2.0, abs=0.1)
+    begin = round(silence_s * RATE)
+    assert np.abs(samples[:, : max(0, begin - 200)]).max(initial=0) < 1e-3
+    assert np.abs(samples[0, begin + 8000 : begin + 24_000]).max() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("sync", [b"\xfe\x7f\x01\x80", b"\xff\x1f\x00\xe8"])
+def test_dts_behind_silence_is_found(sync: bytes) -> None:
+    frames = sync + bytes(range(1, 251)) * 16
+    content = wav(bytes(400_000) + frames * 8, rate=48_000, n_channels=2)
+    found = hidden.find_hidden(Window(io.BytesIO(content)))
+    assert found == hidden.Hidden("dts", 44 + 400_000, 100_000)
+    assert hidden.find_hidden(Window(io.BytesIO(wav(bytes(400_000) + frames, n_channels=2)))) is None
+
+
+def test_samples_that_look_like_one_frame_are_samples() -> None:
+    pcm_bytes = b"\x72\xf8\x1f\x4e" + pcm16(0.1 * sine(2.0, RATE, n_channels=2))
+    assert read(wav(pcm_bytes, rate=RATE, n_channels=2)).shape == (2, 2 * RATE + 1)

@@ -74,6 +74,15 @@ def end_of_data(file: Window) -> int | None:
     return None if data is None or data.is_stream else data.position + data.size + data.size % 2
 
 
+def samples_begin(file: Window) -> int | None:
+    """Return where the samples of a little-endian WAV of two 16-bit channels begin; None for other files."""
+    if file.at(0, 4) not in WAVES or file.at(0, 4) == b"RIFX" or file.at(8, 4) != b"WAVE":
+        return None
+    data = _data_chunk(file)
+    is_stereo = data is not None and data.code == 1 and (data.n_channels, data.block_bytes) == (2, 4)
+    return data.position if data is not None and is_stereo else None
+
+
 def w64(file: Window) -> Promise:
     """By the size of the whole and the rate of its bytes."""
     size = int.from_bytes(file.at(16, 8), "little")
