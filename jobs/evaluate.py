@@ -34,8 +34,8 @@ def run(
     *,
     references: str,
     output: str,
-    systems: Sequence[str] = ("routes",),
-    conf: Sequence[str | Path] = (),
+    systems: str | Sequence[str] = ("routes",),
+    conf: str | Path | Sequence[str | Path] = (),
     overrides: Sequence[str] = (),
     normaliser: str = "spelled",
     identify: bool = False,
@@ -46,9 +46,10 @@ def run(
 
     Raises ``ConfigError`` before anything is transcribed, ``ModelError`` without weights.
     """
-    chosen = [System.parse(text) for text in systems]
+    chosen = [System.parse(text) for text in ([systems] if isinstance(systems, str) else systems)]
+    files = [conf] if isinstance(conf, (str, Path)) else conf
     asked = Asked(
-        references, output, chosen, conf, overrides, normaliser, identify, baseline, baseline_system
+        references, output, chosen, files, overrides, normaliser, identify, baseline, baseline_system
     )
     return _run(spark, asked)
 

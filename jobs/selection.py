@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from jobs.spark.frames import small_frame
 from jobs.spark.read import read_table
-from transcribe.errors import ConfigError, StorageError
+from transcribe.errors import ConfigError, LanguageError, StorageError
+from transcribe.languages import UNDETERMINED, normalize_hint, whisper_code
 from transcribe.storage.files import open_binary
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
@@ -40,6 +41,8 @@ class Selection:
     since: datetime | None = None  # published, or failed last, then or later
 
     def __post_init__(self) -> None:
+        if self.language not in (None, UNDETERMINED):
+            object.__setattr__(self, "language", _code(str(self.language)))
         if self.table not in get_args(Name):
             raise ConfigError("--table", self.table, "is transcripts or failures")
         if not self._given():
@@ -90,7 +93,8 @@ class Selection:
             if value is not None:
                 if name not in frame.columns:
                     raise ConfigError(f"--{name}", value, f"{self.table} has no column {name}")
-                frame = frame.where(F.col(name) == value)
+                column = F.substring_index(name, "-", 1) if name == "language" else F.col(name)
+                frame = frame.where(column == value)  # a failure's language is its hint: zh-Hant
         if self.since:
             frame = frame.where(F.col(SINCE[self.table]) >= F.lit(self.since))
         if self.where is not None:
@@ -103,6 +107,14 @@ class Selection:
     def _given(self) -> list[tuple[str, Any]]:
         pairs = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "table"]
         return [(name, value) for name, value in pairs if value]
+
+
+def _code(tag: str) -> str:
+    """Return the code that the tables have for a language tag such as en-US."""
+    try:
+        return whisper_code(normalize_hint(tag) or UNDETERMINED)
+    except LanguageError as error:
+        raise ConfigError("--language", tag, error.next_step) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from transcribe.evaluate.evaluation import add_regression
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.triage import Findings, triage
 from transcribe.evaluate.triage_page import as_text, triage_page
+from transcribe.languages import UNDETERMINED, whisper_code
 from transcribe.models.scope import Scope
 from transcribe.storage.files import local_copy, put_bytes
 from transcribe.storage.s3 import S3Options, is_s3
@@ -37,7 +38,7 @@ class Report:
     """What was found, and where it is written."""
 
     findings: Findings
-    page: str
+    page: str | None  # None: not asked for
     added_to: str = ""
 
     @property
@@ -46,7 +47,8 @@ class Report:
 
     def __str__(self) -> str:
         added = [f"{'added to':20} {self.added_to}"] if self.added_to else []
-        return "\n".join([as_text(self.findings), f"{'page':20} {self.page}", *added])
+        page = [f"{'page':20} {self.page}"] if self.page else []
+        return "\n".join([as_text(self.findings), *page, *added])
 
 
 def run(
@@ -56,7 +58,7 @@ def run(
     config: Config | None = None,
     text: str | None = None,
     models: Sequence[str] = (),
-    page: str = "triage.html",
+    page: str | None = None,
     add_to: str | None = None,
 ) -> Report:
     """For notebooks: what the command's options mean. Raises ``ConfigError`` for what is not there."""
@@ -73,7 +75,8 @@ def run(
     with local_copy(recording.uri, s3) as path:
         local = replace(recording, uri=str(path))
         found = replace(triage(local, path, config, models, text), recording=recording)
-    put_bytes(page, triage_page(found).encode(errors="replace"), s3)
+    if page is not None:
+        put_bytes(page, triage_page(found).encode(errors="replace"), s3)
     added = add_regression(add_to, _reference(found), s3) if add_to else ""
     return Report(found, page, added)
 
@@ -100,10 +103,13 @@ def _recording(recording_id: str, output: str, s3: S3Options) -> Recording:
 def _reference(found: Findings) -> Reference:
     recording = found.recording
     first = found.tried[0].transcript if found.tried else None
+    tag = recording.language or (first.language if first else UNDETERMINED)
     return Reference(
         path=Path(recording.uri.removeprefix("s3://")),
         uri=recording.uri if is_s3(recording.uri) else "",
-        language=recording.language or (first.language if first else "und"),
+        language=whisper_code(tag),
+        tag=tag,
+        channels=recording.channels if recording.channels != "auto" else None,
         kind="regression",
         text=found.truth,
         quality="exact",
@@ -123,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME", help="another one to try; repeatable"
     )
-    parser.add_argument("--page", default="triage.html", metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--page", metavar="FILE", help="write the findings there, too, as HTML")
     parser.add_argument("--add-to", metavar="EVALUATIONS", help="the --output of jobs/evaluate.py")
     options = parser.parse_args(arguments)
     return cli.run_job(

@@ -30,10 +30,22 @@ from transcribe.evaluate import reference
 from transcribe.evaluate.__main__ import by_library
 from transcribe.evaluate.evaluation import admit
 from transcribe.evaluate.systems import Answers, Measured
-from transcribe.evaluate.tune import SPACE, Trial, Tuner, candidates, front, name_of, overlay, recommended
+from transcribe.evaluate.tune import (
+    SPACE,
+    Trial,
+    Tuner,
+    applied,
+    candidates,
+    front,
+    name_of,
+    overlay,
+    recommended,
+)
 from transcribe.job_config import SparkConfig
+from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
 from transcribe.pages.page import render
+from transcribe.storage.s3 import S3Options
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,12 @@ class Tuned:
     def __str__(self) -> str:
         if not self.goals:
             return "nothing can be compared yet: run the same command again, with more --budget-min"
-        lines = [f"{'WER':>8} {'cost':>8}  settings (on {self.trials[0].n_references} references)"]
-        lines += [f"{t.wer:8.4f} {t.cost:8.4f}  {name_of(t.settings)}" for t in front(self.trials)]
+        n = self.trials[0].n_references
+        lines = [f"{'WER':>8} {'cost':>8} {'failed':>7}  settings (on {n} references)"]
+        lines += [
+            f"{t.wer:8.4f} {t.cost:8.4f} {len(t.failed):7d}  {name_of(t.settings)}"
+            for t in front(self.trials)
+        ]
         lines += [
             f"{goal}: {name_of(t.settings)} (WER {t.wer:.4f}, cost {t.cost:.4f})"
             for goal, t in self.goals.items()
@@ -76,10 +92,11 @@ def run(
 ) -> Tuned:
     """For notebooks: what the command's options mean. Raises ``ConfigError`` before anything is measured."""
     config, folder = config or Config(), Path(output)
+    if space is not SPACE:
+        _check_values(space, config)
     wanted = candidates(space, config, n_candidates, seed)
-
     _check_spark(space, on_spark)
-    scope, known = Scope.of(config, output), reference.load(references)
+    scope, known = Scope.of(config, output), reference.load(references, S3Options.of(config.storage))
     admit(scope, references, known)
     measure = _Cluster() if on_spark else by_library
     tuner = Tuner(known, config, folder, measure, seed, note)
@@ -89,6 +106,13 @@ def run(
     if trials:
         _write(tuned, folder)
     return tuned
+
+
+def _check_values(space: Mapping[str, Sequence[Any]], config: Config) -> None:
+    """Raise ConfigError for a value that somebody names and that no run could have."""
+    for key, values in space.items():
+        for value in values:
+            Registry.of(applied(config, {key: value}))
 
 
 def _check_spark(space: Mapping[str, Sequence[Any]], on_spark: bool) -> None:
@@ -153,6 +177,7 @@ def _rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             "name": name_of(trial.settings),
             "wer": trial.wer,
             "cost": trial.cost,
+            "n_failed": len(trial.failed),
             "front": trial in best,
             "base": not trial.settings,
             "x": round(60 + 560 * (trial.cost - min(costs)) / ((max(costs) - min(costs)) or 1.0), 1),
@@ -169,7 +194,10 @@ def swept(given: Sequence[str]) -> Mapping[str, Sequence[Any]]:
         key, equals, values = item.partition("=")
         if not equals or not values:
             raise ConfigError("--sweep", item, "write it as KEY=VALUE,VALUE, e.g. decode.beam_size=1,5")
-        space[key] = [yaml.safe_load(value) for value in values.split(",")]
+        try:
+            space[key] = yaml.safe_load(f"[{values}]")  # so that a value may be a list itself
+        except (yaml.YAMLError, ValueError):
+            raise ConfigError("--sweep", item, "its values are not valid YAML") from None
     return space or SPACE
 
 

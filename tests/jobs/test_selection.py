@@ -68,3 +68,14 @@ def test_a_moment_is_utc_unless_it_says_otherwise(text: str, moment: datetime) -
 def test_what_is_no_moment_is_refused() -> None:
     with pytest.raises(ConfigError, match="--since = 'yesterday'"):
         selection.moment("yesterday")
+
+
+def test_languages_are_named_by_any_tag() -> None:
+    assert [parsed("--language", tag).language for tag in ("en-US", "zh_TW", "nb", "und")] == [
+        "en",
+        "zh",
+        "no",
+        "und",
+    ]
+    with pytest.raises(ConfigError, match="--language = 'klingon'"):
+        parsed("--language", "klingon")

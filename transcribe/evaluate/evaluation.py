@@ -80,7 +80,8 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     s3 = S3Options.of(first.storage)
     prices = Prices.load(first.job.prices)
     results = Results(asked.output, s3)
-    baseline = results.run(asked.baseline)[0] if asked.baseline else []
+    former = results.run(asked.baseline)[0] if asked.baseline else []
+    baselines = [_baseline(former, system, asked.baseline_system) for system in asked.systems if former]
     scopes = [Scope.of(config, asked.output) for config in configs.values()]
     references = all_references(asked.references, results.root, s3)
     for scope in scopes:
@@ -105,17 +106,10 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
         measured.append({**head, "settings": settings, **vars(took), **cost})
     results.add(run_id, rows, measured)
     found = summary(rows, measured)
-    gates = (
-        [
-            gate(
-                _baseline(baseline, system, asked.baseline_system),
-                [r for r in rows if r["system"] == system.name],
-            )
-            for system in asked.systems
-        ]
-        if baseline
-        else []
-    )
+    gates = [
+        gate(baseline, [row for row in rows if row["system"] == system.name])
+        for baseline, system in zip(baselines, asked.systems, strict=False)
+    ]
     uri = f"{folder}/summary.json"
     told = {"run_id": run_id, "systems": found, "gates": [_gate_row(one) for one in gates]}
     put_bytes(uri, json.dumps(told, ensure_ascii=False, indent=1).encode(), s3)
@@ -135,9 +129,6 @@ def all_references(source: str, root: str, s3: S3Options) -> list[Reference]:
     Raises ConfigError for two recordings of one id.
     """
     asked = references_of.load(source, s3)
-    ids = [one.id for one in asked]
-    if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-        raise ConfigError("references", source, f"each needs an id of its own: {', '.join(twice[:5])}")
     return list({one.id: one for one in [*asked, *_regressions(root, s3)]}.values())
 
 

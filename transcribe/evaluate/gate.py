@@ -12,6 +12,7 @@ ALPHA = 0.05
 """Of false alarms in all: half of it for all recordings together, the other half shared by the languages."""
 
 OVER_ALL = "over all"
+UNLIKE = "recordings whose reference or normaliser has changed since the baseline"
 Row = Mapping[str, Any]
 
 
@@ -38,13 +39,14 @@ class Gate:
     compared: list[Compared]  # over all first, then languages
     newly_failed: list[str]  # recordings that only the baseline transcribed
     invented: tuple[int, int]  # words where nobody speaks: baseline's, candidate's
+    n_unlike: int = 0  # recordings whose reference or normaliser is another in the two runs
 
     @property
     def reasons(self) -> list[str]:
         """Why the candidate is refused; none if it may go on."""
         found = [str(one) for one in self.compared if one.verdict == "worse"]
         if not self.compared[0].result.n_recordings:
-            found.append("no recording with a reference is in both runs: nothing was compared")
+            found.append("nothing was compared: no recording is in both runs with the same reference")
         if self.newly_failed:
             found.append(
                 f"{len(self.newly_failed)} recordings fail that did not: {', '.join(self.newly_failed[:5])}"
@@ -61,20 +63,27 @@ class Gate:
     def __str__(self) -> str:
         head = f"gate: {'passed' if self.passed else 'FAILED'}: {self.candidate} beside {self.baseline}"
         return "\n".join(
-            [head, *(f"  {one}" for one in self.compared), *(f"  because {r}" for r in self.reasons)]
+            [
+                head,
+                *(f"  {one}" for one in self.compared),
+                *([f"  not compared: {self.n_unlike} {UNLIKE}"] if self.n_unlike else []),
+                *(f"  because {reason}" for reason in self.reasons),
+            ]
         )
 
 
 def gate(baseline: Sequence[Row], candidate: Sequence[Row]) -> Gate:
     """Rows of ``evaluations`` of one system each.
 
-    Recordings with a reference that both hold are compared; one that fails has all its words wrong. One
+    Recordings that both hold, with the same reference and normaliser, are compared; one that fails has all
+    its words wrong. One
     language that gets worse is enough. Loose references are not counted.
     """
     before = {row["recording_id"]: row for row in baseline}
     pairs = [(before[row["recording_id"]], row) for row in candidate if row["recording_id"] in before]
+    alike = [(a, b) for a, b in pairs if _is_alike(a, b)]
     scored = [
-        (a, b) for a, b in pairs if _n_words(a, b) and not b["loose"] and not (a["error"] and b["error"])
+        (a, b) for a, b in alike if _n_words(a, b) and not b["loose"] and not (a["error"] and b["error"])
     ]
     languages = sorted({b["language"] for _, b in scored if b["language"]})
     groups = [(OVER_ALL, scored)]
@@ -88,8 +97,13 @@ def gate(baseline: Sequence[Row], candidate: Sequence[Row]) -> Gate:
             for name, some in groups
         ],
         newly_failed=[b["recording_id"] for a, b in pairs if b["error"] and not a["error"]],
-        invented=(sum(a["n_invented"] for a, _ in pairs), sum(b["n_invented"] for _, b in pairs)),
+        invented=(sum(a["n_invented"] for a, _ in alike), sum(b["n_invented"] for _, b in alike)),
+        n_unlike=len(pairs) - len(alike),
     )
+
+
+def _is_alike(a: Row, b: Row) -> bool:
+    return all(a[name] == b[name] for name in ("reference", "normaliser"))
 
 
 def _compared(group: str, pairs: Sequence[tuple[Row, Row]], alpha: float) -> Compared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from transcribe.evaluate.punctuation import Matches
@@ -19,11 +19,16 @@ N_FREQUENT = 10
 
 def summary(rows: Sequence[Row], measured: Sequence[Row]) -> dict[str, Any]:
     """system → {``speed``, ``groups``: group → figures, ``frequent``: kind of edit → the most frequent}."""
+    failed = {row["recording_id"] for row in rows if row["error"]}
+    n_systems = len({row["system"] for row in rows})
     return {
         system: {
             "speed": _speed(next((m for m in measured if m["system"] == system), None)),
             "groups": {
-                name: figures(some) for name, some in _groups([r for r in rows if r["system"] == system])
+                name: figures(some)
+                for name, some in _groups(
+                    [row for row in rows if row["system"] == system], failed if n_systems > 1 else set()
+                )
             },
             "frequent": _frequent([r for r in rows if r["system"] == system]),
         }
@@ -31,10 +36,16 @@ def summary(rows: Sequence[Row], measured: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """All but loose references together, these apart, then by each column that has more than one value."""
+def _groups(rows: Sequence[Row], failed: Collection[str]) -> Iterator[tuple[str, list[Row]]]:
+    """All but loose references together, these apart, then by each column that has more than one value.
+
+    ``failed``: recordings that some of several systems failed on; the others are a group, too, since only
+    there the systems have answered the same questions.
+    """
     exact = [row for row in rows if not row["loose"]]
     yield "over all", exact
+    if failed:
+        yield "answered by all systems", [row for row in exact if row["recording_id"] not in failed]
     if len(exact) < len(rows):
         yield "loose references", [row for row in rows if row["loose"]]
     for column in GROUPED_BY:

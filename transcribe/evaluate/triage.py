@@ -26,6 +26,7 @@ from transcribe.engines.cache import EngineCache
 from transcribe.errors import RecordingError
 from transcribe.evaluate.score import digit_errors
 from transcribe.evaluate.word_error import ErrorCount, count_errors
+from transcribe.languages import whisper_code
 from transcribe.models.registry import Registry
 from transcribe.speech.segmenting import segment_recording
 from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, Failure, Recording, Transcript
@@ -129,7 +130,8 @@ def triage(
         ]
     finally:
         engines.close()
-    language = recording.language or next((o.language for o in outcomes if isinstance(o, Transcript)), "en")
+    heard = next((one.language for one in outcomes if isinstance(one, Transcript)), "en")
+    language = whisper_code(recording.language) if recording.language else heard
     first = outcomes[0].text if isinstance(outcomes[0], Transcript) else ""
     wanted = first if truth is None else truth
     tried = [

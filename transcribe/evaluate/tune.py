@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from transcribe.config import Config, load
-from transcribe.errors import ConfigError
+from transcribe.errors import ConfigError, StorageError
 from transcribe.evaluate.normalise import NORMALISERS
-from transcribe.evaluate.reference import Reference
+from transcribe.evaluate.reference import Reference, as_row
 from transcribe.evaluate.score import score
 from transcribe.evaluate.significance import paired
 from transcribe.evaluate.systems import Answers, Measured, write_manifest
+from transcribe.storage.files import stat
 from transcribe.storage.s3 import S3Options
+from transcribe.types import Failure
 
 SPACE: dict[str, tuple[Any, ...]] = {
     "decode.beam_size": (1, 2, 3, 5),
@@ -48,7 +50,10 @@ Run = Callable[[str, Config, str], tuple[Answers, Measured]]
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate on the first ``n_references``; ``errors``: recording → (errors, words)."""
+    """One candidate on the first ``n_references``; ``errors``: recording → (errors, words).
+
+    A recording that failed has all its words wrong and is in ``failed``.
+    """
 
     settings: dict[str, Any]
     n_references: int
@@ -56,6 +61,7 @@ class Trial:
     core_s: float
     gpu_s: float
     audio_s: float
+    failed: tuple[str, ...] = ()
 
     @property
     def wer(self) -> float:
@@ -125,12 +131,14 @@ class Tuner:
         say: Callable[[str], None],
     ) -> None:
         self._references = _mixed([r for r in references if r.text and not r.loose], seed)
+        self._s3 = S3Options.of(base.storage)
         if not self._references:
             raise ConfigError("references", "", "none has a reference_text to score against")
         self._base, self._folder, self._run, self._say = base, folder, run, say
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "trials.jsonl"
-        measured = [base.model_dump(mode="json"), [r.id for r in self._references]]
+        known = [[as_row(one), _version(one, self._s3)] for one in self._references]
+        measured = [base.model_dump(mode="json"), known]
         self._identity = hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()
         self.trials: list[Trial] = self._read()
         self._is_warm = False
@@ -169,21 +177,21 @@ class Tuner:
         if not self._is_warm:
             self._is_warm = True
             place = str(self._folder / "manifest-1.jsonl")
-            manifest = write_manifest(self._references[:1], place, S3Options(), identify=False)
+            manifest = write_manifest(self._references[:1], place, self._s3, identify=False)
             self._run(manifest, self._base, str(self._folder / "runs" / f"warm-up-{len(self.trials)}"))
 
     def _measure(self, settings: Settings, n_references: int) -> None:
         some = self._references[:n_references]
         place = str(self._folder / f"manifest-{n_references}.jsonl")
-        manifest = write_manifest(some, place, S3Options(), identify=False)
+        manifest = write_manifest(some, place, self._s3, identify=False)
         answers, took = self._run(
             manifest, applied(self._base, settings), str(self._folder / "runs" / str(len(self.trials)))
         )
         errors: dict[str, tuple[int, int]] = {}
         for one in some:
             words = score(one, answers[one.id], NORMALISERS["spelled"]).words
-            if words is not None:
-                errors[one.id] = (words.errors, words.n_reference)
+            n_words = len(NORMALISERS["spelled"](one.text or "", one.language))
+            errors[one.id] = (words.errors, words.n_reference) if words else (n_words, n_words)
         trial = Trial(
             dict(settings),
             n_references,
@@ -191,20 +199,36 @@ class Tuner:
             max(0.0, took.core_s - took.load_s),
             took.gpu_s,
             took.audio_s,
+            tuple(one.id for one in some if isinstance(answers[one.id], Failure)),
         )
         self.trials.append(trial)
         with self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"of": self._identity, **asdict(trial)}) + "\n")
         self._say(
             f"{n_references} references, {name_of(settings)}: WER {trial.wer:.4f}, cost {trial.cost:.4f}"
+            + (f", {len(trial.failed)} failed" if trial.failed else "")
         )
 
     def _read(self) -> list[Trial]:
-        lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
-        rows = [row for row in map(json.loads, lines) if row.pop("of") == self._identity]
+        """Return what was measured so far; a last line that was cut off is taken out of the file."""
+        text = self._log.read_text(encoding="utf-8") if self._log.exists() else ""
+        whole, _, cut = text.rpartition("\n")
+        if cut:
+            self._log.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        rows = [json.loads(line) for line in whole.split("\n") if line]
+        rows = [row for row in rows if row.pop("of") == self._identity]
         for row in rows:
+            row["failed"] = tuple(row["failed"])
             row["errors"] = {id_: tuple(pair) for id_, pair in row["errors"].items()}
         return [Trial(**row) for row in rows]
+
+
+def _version(reference: Reference, s3: S3Options) -> str:
+    """Return the version of a reference's file; "" if there is none: then it fails when it is transcribed."""
+    try:
+        return stat(reference.place, s3).version
+    except StorageError:
+        return ""
 
 
 def _mixed(references: Sequence[Reference], seed: int) -> list[Reference]:

@@ -38,7 +38,7 @@ def row(id_: str, errors: int, language: str = "en", **columns: Any) -> dict[str
     return {
         **{"run_id": "r", "system": "s", "recording_id": id_, "language": language, "loose": False},
         **{"n_words": 20, "substitutions": errors, "deletions": 0, "insertions": 0, "error": ""},
-        **{"n_invented": 0, **columns},
+        **{"n_invented": 0, "reference": "as before", "normaliser": "spelled", **columns},
     }
 
 
@@ -55,6 +55,17 @@ def test_a_planted_regression_is_caught_and_noise_of_the_same_size_is_not() -> N
     assert not worse.passed and worse.reasons[0].startswith("over all: worse")
     assert as_noisy.passed and as_noisy.compared[0].verdict == "no difference shown"
     assert gate(after(change), before).compared[0].verdict == "better"
+
+
+@pytest.mark.parametrize("column", ["reference", "normaliser"])
+def test_only_what_was_measured_alike_is_compared(column: str) -> None:
+    before = [row(str(i), 5) for i in range(N)]
+    corrected = [row(str(i), 0, **{column: "another"}) for i in range(N)]
+    found = gate(before, corrected)
+    assert not found.passed and found.n_unlike == N and not found.compared[0].result.n_recordings
+    half = gate(before, [*corrected[:30], *before[30:]])
+    assert half.passed and half.compared[0].verdict == "no difference shown"
+    assert "not compared: 30 recordings whose reference or normaliser has changed" in str(half)
 
 
 def test_one_language_that_gets_worse_is_enough() -> None:
@@ -172,7 +183,7 @@ def test_what_is_not_there_is_named_before_any_work(tmp_path: Path, references: 
         run(tmp_path, references, 0, baseline="latest", baseline_system="large")
     with pytest.raises(ConfigError, match="MODEL:key=value"):
         System.parse("base:beam")
-    (tmp_path / "twice.jsonl").write_text('{"file": "a.wav", "language": "en"}\n' * 2)
+    (tmp_path / "twice.jsonl").write_text('{"file": "a.wav", "language": "en", "text": "x"}\n' * 2)
     with pytest.raises(ConfigError, match=r"an id of its own: a\.wav"):
         all_references(str(tmp_path / "twice.jsonl"), str(tmp_path), LOCAL)
 

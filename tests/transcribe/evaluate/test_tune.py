@@ -15,6 +15,7 @@ from transcribe.config import Config, load
 from transcribe.errors import ConfigError
 from transcribe.evaluate.systems import Answers, Measured
 from transcribe.evaluate.tune import Trial, candidates, front, name_of, recommended, rungs, survivors
+from transcribe.types import Failure
 
 N = 72
 SPACE = {"decode.beam_size": (1, 2, 5, 10), "vad.threshold": (0.3, 0.5, 0.9)}
@@ -106,6 +107,79 @@ def test_a_sweep_halves_goes_on_where_it_stopped_and_writes_overlays(
     assert "<svg" in (output / "tune.html").read_text()
     assert job.main([*options, "--set=decode.full_context=true"]) == 0
     assert len(measured) == 2 * n_measured, "other settings are another sweep"
+
+
+def test_a_setting_that_loses_recordings_is_no_better_for_it(
+    tmp_path: Path, references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(manifest: str, config: Config, folder: str) -> tuple[Answers, Measured]:
+        ids = [json.loads(line)["recording_id"] for line in Path(manifest).read_text().splitlines()]
+        loses = config.decode.beam_size == 1
+        lost = {id_ for id_ in ids if loses and int(id_[:-4]) % 2}
+        failure = {id_: Failure(id_, "transcribe", "engine_failed", "", "", True) for id_ in lost}
+        said = "a b c d e f g h" if loses else "a b c d e f g x"
+        return {**{id_: transcript(id_, said) for id_ in ids}, **failure}, Measured(
+            9.0, 1, 1, 0, 0, "library"
+        )
+
+    monkeypatch.setattr(job, "by_library", run)
+    found = job.run(
+        references=str(references), output=str(tmp_path / "tuned"), space={"decode.beam_size": (1,)}
+    )
+    (fast,) = (one for one in found.trials if one.settings)
+    assert (len(fast.failed), fast.wer) == (N // 2, 0.5)
+    assert all(not goal.settings for goal in found.goals.values())
+    assert f"{N // 2}  decode.beam_size=1" in str(found) or "as configured" in str(found)
+
+
+@pytest.mark.usefixtures("measured")
+def test_what_is_remembered_belongs_to_the_texts_and_files_it_was_measured_on(
+    tmp_path: Path, references: Path, measured: list
+) -> None:
+    given = {
+        "references": str(references),
+        "output": str(tmp_path / "tuned"),
+        "space": {"decode.beam_size": (1,)},
+    }
+    assert {one.wer for one in job.run(**given).trials} == {0.0, 1 / 8}
+    n_measured = len(measured)
+    log = tmp_path / "tuned" / "trials.jsonl"
+    log.write_text(log.read_text() + '{"of": "cut')
+    job.run(**given)
+    assert len(measured) == n_measured, "a line that was cut off costs nothing else"
+    references.write_text(references.read_text().replace("a b c d e f g h", "a b c d e f g x"))
+    assert {one.wer for one in job.run(**given).trials} == {1 / 8, 2 / 8}
+    (tmp_path / "1.wav").write_bytes(b"another file")
+    n_measured = len(measured)
+    job.run(**given)
+    assert len(measured) > n_measured
+    assert all(json.loads(line) for line in log.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("decode.beam_size=many", "decode.beam_size = 'many'"),
+        ("language.allowed=[en,de", "not valid YAML"),
+        ("model=nowhere", "nowhere"),
+        ("decode.beam=1", "did you mean beam_size"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+    references: Path,
+    measured: list,
+    capsys: pytest.CaptureFixture[str],
+    sweep: str,
+    said: str,
+) -> None:
+    options = [f"--references={references}", f"--output={tmp_path / 'tuned'}", f"--sweep={sweep}"]
+    assert job.main(options) == 2 and measured == []
+    assert said in capsys.readouterr().err
+
+
+def test_values_may_be_lists() -> None:
+    assert job.swept(["language.allowed=[en, de],[fr]"]) == {"language.allowed": [["en", "de"], ["fr"]]}
 
 
 @pytest.mark.browser
