@@ -39,7 +39,7 @@ FLOORS = (
     {"types"},
     {"errors", "clock", "payload"},
     {"parallel"},
-    {"languages", "layers", "section", "job_config", "config", "deliver.profile"},
+    {"languages", "words", "layers", "section", "job_config", "config", "deliver.profile"},
     {"engines.names", "engines.cpu"},
     {"storage"},
     {"models"},
