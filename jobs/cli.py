@@ -1,15 +1,18 @@
 """The command line of any job: what its options share, errors in one line, exit codes.
 
 Exit codes: 0 the answer is good; 1 it is bad, or the job broke off; 2 the configuration or the input is wrong
-and nothing was started; 130 interrupted.
+and nothing was started; 130 interrupted; 143 terminated.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from jobs import session
@@ -75,10 +78,10 @@ def published(output: str, config: Config) -> Tables:
 def run_job(action: Callable[[], Answer]) -> int:
     """Do it and print its answer, or in one line why there is none; the exit code.
 
-    Stops the session only if the action has opened it.
+    Stops the session only if the action has opened it. A termination signal ends the action like Ctrl-C.
     """
     tolerant_stdout()
-    with session.stopped_if_opened():
+    with session.stopped_if_opened(), interrupt_on_termination() as terminated:
         try:
             answer = action()
             print(answer)
@@ -92,10 +95,33 @@ def run_job(action: Callable[[], Answer]) -> int:
         except SPARK_ERRORS as error:
             return _said(f"Spark: {telling_line(error)}", 1)
         except KeyboardInterrupt:
-            return _said("interrupted: what is published stays; run again to go on from there", 130)
+            how, exit_code = ("terminated", 143) if terminated else ("interrupted", 130)
+            return _said(f"{how}: what is published stays; run again to go on from there", exit_code)
         except Exception:
             traceback.print_exc()
             return 1
+
+
+@contextmanager
+def interrupt_on_termination() -> Iterator[list[int]]:
+    """Make SIGTERM (systemd, Kubernetes, Airflow) an interrupt while in it; the list tells that one has come.
+
+    Off the main thread nothing is changed.
+    """
+    terminated: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield terminated
+        return
+
+    def handle(number: int, _: object) -> None:
+        terminated.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    former = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield terminated
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _said(line: str, exit_code: int) -> int:

@@ -70,6 +70,7 @@ def run(
     """
     if plan_only and report_json:
         raise ConfigError("--report-json", report_json, "belongs to a run: leave out --plan")
+    session.check_environment(spark)
     files = [conf] if isinstance(conf, (str, Path)) else list(conf)
     config = configuration.load(files, overrides)
     given = {"region": region, "date": date, "max_redo_share": 1.0 if redo else None}
@@ -81,7 +82,10 @@ def run(
     input = input or _places(registry, config).input or _lacking("--input")
     output = output or _places(registry, config).output or _lacking("--output")
     note(f"looking for recordings in {input}")
-    asked = read_inputs(input, config, s3, scope=Scope(registry, config, output))
+    scope = Scope(registry, config, output)
+    if report_json:
+        scope.admit_file("--report-json", report_json)
+    asked = read_inputs(input, config, s3, scope=scope)
     tables, rule = Tables(output, s3), Rule(registry, config)
     _check_apart(input, output, tables.root)
     check_output(check_reachable, tables.root, s3)  # reading its tables would wait for it
@@ -93,7 +97,6 @@ def run(
         check_output(check_writable, tables.root, s3)
     if planned.to_do and spark is None:
         spark = session.open(config)
-    session.check_classic(spark)
     started_at = now()
     this = Run(new_id(started_at), started_at, config, registry, s3, tables, rule, spark)
     delivers = config.job.deliver

@@ -125,7 +125,7 @@ def take_again(ids: Sequence[str], *, output: str, config: Config | None = None)
 def _ids(spark: SparkSession | None, which: Selection, tables: Tables, config: Config) -> Sequence[str]:
     if which.only_ids:
         return which.ids
-    session.check_classic(spark)
+    session.check_environment(spark)
     rows = which.rows(spark or session.open(config), tables, ["recording_id"])
     return [row["recording_id"] for row in rows]
 

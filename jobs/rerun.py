@@ -39,9 +39,10 @@ from transcribe.errors import ConfigError
 from transcribe.escape import printable
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.read import Inputs, of_rows
-from transcribe.inputs.rows import Row
+from transcribe.inputs.rows import Row, writable
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
+from transcribe.redact import redact_pair
 from transcribe.storage.files import check_reachable, check_writable
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.comparison import Comparison, Summary
@@ -154,7 +155,7 @@ class _Request:
     def __post_init__(self) -> None:
         if self.plan_only and self.report_json:
             raise ConfigError("--report-json", self.report_json, "belongs to a run: leave out --plan")
-        if self.max_hours is not None and self.max_hours <= 0:
+        if self.max_hours is not None and not self.max_hours > 0:  # nan, too
             raise ConfigError("--max-hours", self.max_hours, "give a number of hours above 0")
 
     @cached_property
@@ -175,7 +176,7 @@ class _Request:
         if isinstance(pairs, Mapping):
             pairs = [f"{key}={value}" for key, value in pairs.items()]
         under = [f"--with {self.with_model}"] if self.with_model else []
-        return "; ".join([str(self.which), *(f"--set {pair}" for pair in pairs), *under])
+        return "; ".join([str(self.which), *(f"--set {redact_pair(pair)}" for pair in pairs), *under])
 
 
 def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
@@ -184,10 +185,12 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     Prices.load(config.job.prices)
     published, rule = Tables(asked.output, s3), Asked(registry, config, keep)
     scope = Scope(registry, config, target.root)
+    if asked.report_json:
+        scope.admit_file("--report-json", asked.report_json)
     check_output(check_reachable, published.root, s3)
     if not asked.plan_only:
         check_output(check_writable, target.root, s3)
-    session.check_classic(asked.spark)
+    session.check_environment(asked.spark)
     spark = asked.spark or session.open(config)
     note(f"looking for {asked.which}")
     selected = asked.which.rows(spark, published, COLUMNS)
@@ -195,7 +198,7 @@ def _rerun(asked: _Request, target: Tables, keep: str | None) -> Report:
     words = asked.in_words()
     if target.root == published.root:
         is_other = bool(asked.overrides or asked.with_model)
-        planned.notes += _warnings(selected, is_other, keep)
+        planned.notes += _warnings(selected, is_other and bool(planned.to_do), keep)
         words += f"; --keep {keep}" if keep else ""
     started_at = now()
     this = Run(
@@ -238,11 +241,11 @@ def _is_listed_wrongly(row: Mapping[str, Any]) -> bool:
 
 
 def _row(row: Mapping[str, Any]) -> Row:
-    """As its manifest listed it."""
+    """Return the row as its manifest listed it; an id that is the uri is none that somebody has given."""
     hints = given_hints(row) if "language_source" in row else row["hints"] or {}
     return Row(
         row["uri"],
-        recording_id=row["recording_id"],
+        recording_id=None if row["recording_id"] == writable(row["uri"]) else row["recording_id"],
         region=row["region"],
         language=hints.get("language"),
         service=row.get("service"),

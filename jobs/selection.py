@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -21,6 +21,8 @@ from transcribe.storage.s3 import S3Options
 from transcribe.tables.tables import Tables
 
 Name = Literal["transcripts", "failures"]
+WRONG_SQL = ("22", "42", "P0")
+"""Classes of SQLSTATE that say that the query or a value in it is wrong, and Spark is not."""
 SINCE = {"transcripts": "published_at", "failures": "last_seen_at"}
 
 
@@ -63,7 +65,12 @@ class Selection:
         ids that are not in the table."""
         found = self._frame(spark, tables)
         wanted = [name for name in columns if name in found.columns]
-        rows = [row.asDict(recursive=True) for row in found.select(*wanted).collect()]
+        try:
+            rows = [row.asDict(recursive=True) for row in found.select(*wanted).collect()]
+        except PySparkException as error:  # good SQL can still fail on a row: a cast, a division
+            if self.where is None or not str(error.getSqlState() or "").startswith(WRONG_SQL):
+                raise
+            raise ConfigError("--where", self.where, _first_line(error)) from None
         if self.only_ids:
             missing = sorted(set(self.ids) - {row["recording_id"] for row in rows})
             if missing:
@@ -145,7 +152,7 @@ def _ids(word: str, s3: S3Options) -> Iterator[str]:
         return
     try:
         with open_binary(word[1:], s3) as file:
-            lines = file.read().decode("utf-8").splitlines()
+            lines = file.read().decode("utf-8-sig").split("\n")  # an id may hold other line ends
     except (StorageError, UnicodeDecodeError) as error:
         raise ConfigError("--ids", word, f"cannot be read: {error}") from None
-    yield from (line.strip() for line in lines if line.strip())
+    yield from (id_ for line in lines if (id_ := line.strip(" \t\r")))

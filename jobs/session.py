@@ -20,6 +20,7 @@ from jobs.spark.scratch import Scratch, base_of
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.layers import CONF
+from transcribe.requirements import check_versions
 
 SETTINGS = {
     "spark.app.name": "transcribe",
@@ -72,7 +73,7 @@ def open(config: Config | None = None) -> SparkSession:
     Spark Connect.
     """
     global _scratch
-    check_classic()
+    check_environment()
     config = config or Config()
     found = active()
     if found is not None:
@@ -94,8 +95,9 @@ def open(config: Config | None = None) -> SparkSession:
     return spark
 
 
-def check_classic(spark: object = None) -> None:
-    """Raises ``ConfigError`` under Spark Connect, or for a session of it."""
+def check_environment(spark: object = None) -> None:
+    """Raise ConfigError where no job can work: beside unsupported packages, and under Spark Connect."""
+    check_versions("spark")
     if type(spark).__module__.startswith("pyspark.sql.connect") or "SPARK_REMOTE" in os.environ:
         raise ConfigError(
             "SPARK_REMOTE",

@@ -21,11 +21,13 @@ from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.escape import printable
 from transcribe.evaluate.prices import Prices
-from transcribe.tables import publication
+from transcribe.tables import publication, running
 from transcribe.tables.tables import Tables
 
 N_RUNS = 7
 N_ERRORS = 20
+N_EXAMPLES = 5
+"""Recordings that are named for each error."""
 COUNTS = ("n_planned", "n_published", "n_failed", "n_left")
 
 
@@ -74,6 +76,7 @@ class ErrorLine:
     n_retryable: int  # of them: tried again in every run
     first_seen_at: datetime  # of the one that has failed longest
     next_step: str
+    examples: list[tuple[str, str]]  # id and message of the first ones, by id
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,15 @@ class Status:
     failures: list[ErrorLine]
     last_good_at: datetime | None  # end of the last good run, whether or not it is among ``runs``
     published_since: bool  # something was published after the last run that has a row
+    begun: list[str]  # runs that have begun and not ended, in words
+    died: list[str]  # of these, those whose process is gone
     late_h: float | None
 
     @property
     def reasons(self) -> list[str]:
         """Why the exit code is 1; none if it is 0."""
         found = []
+        found += [f"{one}: look at its log, then run it again" for one in self.died]
         if not self.runs:
             found.append("no run has ended yet")
         elif self.runs[0].verdict != "good":
@@ -127,7 +133,8 @@ class Status:
         yield f"{self.output}: {self.n_transcripts} transcripts, {self.audio_h:.1f} h; {n_failing} failing"
         yield f"last good run: {age}"
         yield from (f"NOT GOOD: {printable(reason, 500)}" for reason in self.reasons)
-        if self.published_since:
+        yield from (f"begun: {one}" for one in self.begun if one not in self.died)
+        if self.published_since and not self.begun:
             yield "published since the last run below: one is going on, or was killed"
         yield from self._runs()
         yield from self._failures()
@@ -158,6 +165,9 @@ class Status:
                 f"{printable(one.error, 22):<22} {one.n:7d} {one.n_retryable:8d} {days:9.1f}"
                 f"  {printable(one.next_step)}"
             )
+            yield from (f"    {printable(id_)}: {printable(message)}" for id_, message in one.examples)
+            if one.n > len(one.examples):
+                yield f"    … and {one.n - len(one.examples)} more"
         if len(self.failures) > N_ERRORS:
             yield f"… and {len(self.failures) - N_ERRORS} more errors"
 
@@ -187,6 +197,7 @@ def run(
     ended = [row["ended_at"] for row in rows if row["ended_at"]]
     good = [row["ended_at"] for row in rows if row["verdict"] == "good" and row["ended_at"]]
     seconds = tables.transcripts.rows(["duration_s"])["duration_s"].to_pylist()
+    begun = running.begun(tables.root, tables.runs.s3)
     return Status(
         output=tables.root,
         at=now(),
@@ -197,12 +208,14 @@ def run(
         failures=_by_error(tables),
         last_good_at=max(good, default=None),
         published_since=bool(seconds) and (not ended or publication.latest(transcripts) > max(ended)),
+        begun=[str(one) for one in begun],
+        died=[str(one) for one in begun if one.is_dead],
         late_h=late_h,
     )
 
 
 def _by_error(tables: Tables) -> list[ErrorLine]:
-    columns = ["error", "retryable", "first_seen_at", "next_step"]
+    columns = ["recording_id", "error", "message", "retryable", "first_seen_at", "next_step"]
     of_error: dict[str, list[dict[str, Any]]] = {}
     for row in tables.failures.rows(columns).to_pylist():
         of_error.setdefault(row["error"], []).append(row)
@@ -213,6 +226,7 @@ def _by_error(tables: Tables) -> list[ErrorLine]:
             sum(bool(row["retryable"]) for row in rows),
             min(row["first_seen_at"] for row in rows),
             rows[0]["next_step"],
+            sorted((row["recording_id"], row["message"]) for row in rows)[:N_EXAMPLES],
         )
         for error, rows in of_error.items()
     ]

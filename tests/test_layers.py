@@ -35,9 +35,10 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape", "tracks", "by_channel"},
+    {"verdicts", "escape", "redact", "tracks", "by_channel"},
     {"types"},
     {"errors", "clock", "payload"},
+    {"requirements"},
     {"parallel"},
     {"languages", "words", "layers", "section", "job_config", "config", "deliver.profile"},
     {"engines.names", "engines.cpu"},

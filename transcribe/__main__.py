@@ -32,6 +32,7 @@ from transcribe.inputs.read import read
 from transcribe.languages import normalize_hint
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
+from transcribe.requirements import check_versions
 from transcribe.storage.files import absolute, put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Failure, Recording, Transcript
@@ -66,6 +67,7 @@ def main() -> int:
     if options.processes < 1:
         parser().error("--processes must be at least 1")
     try:
+        check_versions()
         config = configuration.load(options.conf, options.set)
         registry = Registry.of(config)
         options.language = normalize_hint(options.language)

@@ -18,6 +18,7 @@ TranscribeError
 from __future__ import annotations
 
 from transcribe.escape import printable
+from transcribe.redact import HIDDEN, is_secret
 from transcribe.types import Failure
 
 MAX_MESSAGE = 1000
@@ -32,7 +33,8 @@ class ConfigError(TranscribeError):
     """A setting is wrong: names the key, the value and the remedy."""
 
     def __init__(self, key: str, value: object, remedy: str) -> None:
-        super().__init__(f"{key} = {value!r}: {remedy}")
+        shown = HIDDEN if value is not None and is_secret(key, value) else repr(value)
+        super().__init__(f"{key} = {shown}: {remedy}")
         self.key, self.value, self.remedy = key, value, remedy
 
     def __reduce__(self) -> tuple[type, tuple[str, object, str]]:

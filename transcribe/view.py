@@ -8,6 +8,7 @@ code 2 if there is nothing to show, or no place for it.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -37,7 +38,7 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
     scope = Scope.of(config, table)
     versions = [_published(recording_id, table, None, s3)]
     if compare is not None:
-        number = int(compare) if compare.isdigit() else None
+        number = int(compare) if re.fullmatch("[0-9]{1,18}", compare) else None
         if compare == BEFORE:
             number = _version_before(recording_id, Tables(table, s3))
         if number is None:
@@ -52,8 +53,8 @@ def show(recording_id: str, table: str, compare: str | None = None, config: Conf
 def _version_before(recording_id: str, tables: Tables) -> int:
     """The table's version before the one that published the current row."""
     published_at = tables.row_of(recording_id)[publication.NAME]
-    current = tables.transcripts.open()
-    for commit in current.history():
+    current = tables.transcripts.find()
+    for commit in current.history() if current else ():
         moment = commit.get(publication.NAME)
         if moment and publication.parse(moment) == published_at:
             return int(commit["version"]) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 
@@ -12,6 +13,7 @@ from jobs.night.isolate import Isolation, Recordings
 from jobs.night.outcome import Outcome
 from jobs.night.page import write_page
 from jobs.night.plan import Plan
+from jobs.night.progress import note
 from jobs.night.run import Run, now
 from jobs.night.wave import WaveResult
 from jobs.night.weights import fetch_everywhere
@@ -21,6 +23,7 @@ from jobs.spark.interrupt import interruptible
 from transcribe.errors import ConfigError, PublishError, StorageError
 from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
+from transcribe.tables import running
 
 
 def check_output(check: Callable[[str, S3Options], None], root: str, s3: S3Options) -> None:
@@ -58,6 +61,7 @@ def carry_out(
 def _carried_out(run: Run, planned: Plan, report_json: str | None, delivers: bool) -> Outcome:
     """Do what is planned; the runs table gets its row, and the file its report, however it ends."""
     run.tables.create()
+    _begin(run, planned, report_json)
     outcome = Outcome()
     try:
         _work(run, planned, outcome)
@@ -72,6 +76,29 @@ def _carried_out(run: Run, planned: Plan, report_json: str | None, delivers: boo
     return outcome
 
 
+def _begin(run: Run, planned: Plan, report_json: str | None) -> None:
+    """Record that the run has begun, and what became of those before that have not ended."""
+    root = run.tables.root
+    for other in running.begun(root, run.s3):
+        planned.notes.append(str(other))
+        if other.is_dead:
+            reason = f"{other}: killed, or its machine went down; what it had published stays"
+            run.tables.record_run(
+                {
+                    **{"run_id": other.run_id, "job": other.job, "started_at": other.started_at},
+                    **{"verdict": "bad", "reason": reason},
+                }
+            )
+            running.end(root, other.run_id, run.s3)
+        else:
+            note(f"WARNING: {other}: if it is under way, both do the same work twice")
+    this = running.Begun.here(run.id, run.job, run.started_at)
+    running.write(root, this, run.s3)
+    if report_json:  # yesterday's report must not speak for a run that dies
+        report = {"run_id": run.id, "started_at": run.started_at, "verdict": "running", "reason": str(this)}
+        put_bytes(report_json, json.dumps(report, default=str, indent=1).encode(), run.s3)
+
+
 def _in_a_line(error: BaseException) -> str:
     if isinstance(error, SPARK_ERRORS):
         return telling_line(error)
@@ -82,6 +109,7 @@ def _close(run: Run, planned: Plan, outcome: Outcome, report_json: str | None) -
     outcome.ended_at = now()
     report = Report(run, planned, outcome)
     run.tables.record_run(report.row())
+    running.end(run.tables.root, run.id, run.s3)
     if report_json:
         put_bytes(report_json, report.json().encode(errors="replace"), run.s3)
     write_page(report)

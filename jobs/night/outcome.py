@@ -14,7 +14,7 @@ from jobs.night.wave import WaveResult
 from transcribe.inputs.read import Unplannable
 from transcribe.types import Failure, Recording
 
-AS_PLANNED = ("uri", "region", "date", "language", "service")
+AS_PLANNED = ("uri", "region", "date", "language", "service", "speakers")
 """Columns of ``failures`` that say what was asked for."""
 
 
@@ -46,16 +46,18 @@ class Outcome:
         """Count a part of the run, and bring the failures table up to date with it.
 
         A recording that fails keeps the transcript that it has and gets no failure row, unless its source
-        has changed since: then the transcript is taken out.
+        has changed since: then the transcript is taken out. Another run may publish it at the same time, so
+        the table is asked before the failure is committed and once more afterwards: of two runs the later
+        one sees what the other has done.
         """
         self.result.add(result)
+        transcribed = _source_versions(run, [failure.recording_id for failure in result.failures])
         rows: list[dict[str, Any]] = []
         outdated: list[str] = []
         for failure in result.failures:
             id_ = failure.recording_id
-            if id_ in plan.transcribed:
-                planned = plan.to_do.get(id_)
-                if planned is None or planned.recording.source_version == plan.transcribed[id_]:
+            if id_ in transcribed:
+                if _is_current(plan, id_, transcribed[id_]):
                     self.kept.append(id_)
                     continue
                 outdated.append(id_)
@@ -64,9 +66,26 @@ class Outcome:
             run.tables.remove_transcripts(outdated)
         if rows or result.published:
             run.tables.record_failures(rows, result.published)
+            now_there = _source_versions(run, [row["recording_id"] for row in rows])
+            overtaken = [id_ for id_, version in now_there.items() if _is_current(plan, id_, version)]
+            if overtaken:
+                run.tables.end_failures(overtaken)
+                self.kept += overtaken
             removed = run.tables.removed([*result.published, *(row["recording_id"] for row in rows)])
             if removed:  # while this run was at it
                 run.tables.take_out(removed)
+
+
+def _source_versions(run: Run, ids: Sequence[str]) -> dict[str, str]:
+    """Return the source version of each of these recordings' current transcripts, of those that have one."""
+    rows = run.tables.current_transcripts(ids).to_pylist() if ids else []
+    return {row["recording_id"]: row["source_version"] for row in rows}
+
+
+def _is_current(plan: Plan, recording_id: str, source_version: str) -> bool:
+    """Return True if a transcript of this source version still holds for the recording as it was planned."""
+    planned = plan.to_do.get(recording_id)
+    return planned is None or planned.recording.source_version == source_version
 
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 N_BEFORE = 14
 """Runs before that this one is compared with."""
 N_EXAMPLES = 5
+N_STANDING = 50
+"""Failures of former runs that are listed."""
 
 Data = dict[str, Any]
 
@@ -109,6 +111,7 @@ def collect(report: Report, before: list[Data]) -> Data:
         ],
         "rtfx_before": [one["run"]["rtfx"] for one in before],
         "failures": _failures(report),
+        "standing": _standing(report),
     }
 
 
@@ -165,11 +168,26 @@ def _failures(report: Report) -> list[Data]:
             "error": error,
             "n": len(some),
             "next_step": printable(some[0].next_step, 500),
-            "message": printable(some[0].message, 500),
-            "recording_ids": [printable(one.recording_id, 200) for one in some[:N_EXAMPLES]],
+            "recordings": [
+                [printable(one.recording_id), printable(one.message, 500)] for one in some[:N_EXAMPLES]
+            ],
         }
         for error, some in sorted(by_error.items(), key=lambda item: -len(item[1]))
     ]
+
+
+def _standing(report: Report) -> Data:
+    """Return the failures of former runs that still stand, the latest first, and how many more there are."""
+    this = {failure.recording_id for failure in report.failed_now()}
+    rows = report.run.tables.current_failures().to_pylist()
+    former = sorted(
+        (row for row in rows if row["recording_id"] not in this),
+        key=lambda row: row["last_seen_at"],
+        reverse=True,
+    )
+    names = ("recording_id", "error", "message", "next_step")
+    shown = [{name: printable(row[name] or "", 500) for name in names} for row in former[:N_STANDING]]
+    return {"recordings": shown, "n_more": len(former) - len(shown)}
 
 
 def _before(report: Report, folder: str) -> list[Data]:

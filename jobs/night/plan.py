@@ -43,7 +43,6 @@ class Plan:
     left_behind: set[str] = field(default_factory=set)  # of removed: has a row all the same
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
-    transcribed: dict[str, str] = field(default_factory=dict)  # id → source version of its transcript
     failed_before: set[str] = field(default_factory=set)  # have a row in failures
     stale_failures: set[str] = field(default_factory=set)  # of recordings that succeeded since
     suspects: set[str] = field(default_factory=set)  # of to_do: crashed their worker before
@@ -132,7 +131,6 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     unplannable = {id_: row for id_, row in inputs.unplannable.items() if id_ not in removed}
     plan = Plan(unplannable=unplannable, removed=sorted(removed), notes=inputs.notes())
     plan.left_behind = removed & (transcripts.keys() | failures.keys())
-    plan.transcribed = {id_: row["source_version"] for id_, row in transcripts.items()}
     plan.failed_before = set(failures)
     for id_, recording in inputs.recordings.items():
         if id_ in removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,3 +64,15 @@ def test_missing_weights_name_each_source_on_its_line(capsys: pytest.CaptureFixt
 def test_what_nobody_foresaw_shows_where_it_happened(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run_job(raising(ZeroDivisionError("x"))) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_termination_signal_ends_a_job_like_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    former = signal.getsignal(signal.SIGTERM)
+
+    def action() -> Said:
+        signal.raise_signal(signal.SIGTERM)
+        return Said(0)
+
+    assert cli.run_job(action) == 143
+    assert capsys.readouterr().err == "terminated: what is published stays; run again to go on from there\n"
+    assert signal.getsignal(signal.SIGTERM) is former

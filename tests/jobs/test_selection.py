@@ -37,6 +37,12 @@ def test_ids_come_from_the_command_line_and_from_files(tmp_path: Path) -> None:
         parsed("--ids", "@/nowhere")
 
 
+def test_files_of_ids_come_from_any_system_and_ids_keep_their_characters(tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_bytes("\ufeffa\r\n \tb \r\n\r\nc\u2028d\u200e\n".encode())
+    assert parsed("--ids", f"@{path}").ids == ("a", "b", "c\u2028d\u200e")
+
+
 def test_everything_is_selected_only_by_saying_so() -> None:
     with pytest.raises(ConfigError, match="--where true is all"):
         parsed()

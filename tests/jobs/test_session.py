@@ -89,8 +89,8 @@ def test_spark_connect_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("SPARK_REMOTE")
     remote = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
     with pytest.raises(ConfigError, match="Spark Connect"):
-        session.check_classic(remote)
-    session.check_classic(None)
+        session.check_environment(remote)
+    session.check_environment(None)
 
 
 class Conf(dict[str, str]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from tables_fixtures import LOCAL, failure, publish, transcript
 
 from jobs import status
 from jobs.night.run import now
+from transcribe.tables import running
+from transcribe.tables.running import Begun
 from transcribe.tables.tables import Tables
 
 
@@ -82,6 +85,25 @@ def test_failures_are_counted_by_reason(tables: Tables) -> None:
     assert found.exit_code == 0, "a good run says that they are few enough"
     (line,) = (line for line in str(found).splitlines() if line.startswith("not_audio"))
     assert line.split() == ["not_audio", "2", "0", "0.0", "replace", "it"]
+
+
+def test_a_run_that_died_without_a_word_is_seen(tables: Tables) -> None:
+    ended(tables, "good", 1)
+    alive = Begun.here("alive", "nightly", now())
+    running.write(tables.root, alive, LOCAL)
+    found = status.run(tables.root)
+    assert found.exit_code == 0 and "begun: nightly alive began" in str(found)
+    running.write(tables.root, replace(alive, run_id="dead", process="gone"), LOCAL)
+    found = status.run(tables.root)
+    assert found.exit_code == 1 and len(found.reasons) == 1
+    assert "nightly dead began" in found.reasons[0] and "never ended" in found.reasons[0]
+
+
+def test_failing_recordings_are_named_each_with_its_message(tables: Tables) -> None:
+    ended(tables, "good", 1)
+    tables.record_failures([failure(id_, message=f"said of {id_}") for id_ in "abcdefg"], [])
+    lines = [line.strip() for line in str(status.run(tables.root)).splitlines()]
+    assert "a: said of a" in lines and "e: said of e" in lines and "… and 2 more" in lines
 
 
 def test_what_a_run_without_row_has_published_is_noticed(tables: Tables) -> None:

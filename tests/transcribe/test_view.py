@@ -101,6 +101,40 @@ def test_what_is_missing_is_said(
     assert view.show("call", str(output))._repr_html_().startswith("<iframe srcdoc=")
 
 
+@pytest.mark.parametrize("compare", ["²", "9" * 30, "before", "1"])
+def test_a_version_that_is_not_there_is_said_in_a_line(tmp_path, output, capsys, compare) -> None:
+    assert (
+        view.main(["call", "--table", str(output), "--compare", compare, "--output", str(tmp_path / "x")])
+        == 2
+    )
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "Traceback" not in said
+
+
+@pytest.mark.parametrize(("id_", "folder"), [("caf\udce9", "out"), ("call", "caf\udce9")])
+def test_names_that_no_table_holds_are_refused(tmp_path, capsys, id_, folder) -> None:
+    assert view.main([id_, "--table", str(tmp_path / folder)]) == 2
+    assert "is not UTF-8" in capsys.readouterr().err
+
+
+def test_looking_at_a_transcript_writes_nothing(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path / "out"), LOCAL)
+    publish_wave(tables, 0, [transcript("a")])
+    before = tables.transcripts.find().version()
+    with pytest.raises(ConfigError):
+        view.show("a", tables.root, "before")
+    assert tables.transcripts.find().version() == before
+
+
+def test_text_without_words_is_not_counted_as_equal(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path / "out"), LOCAL)
+    said = transcript("a")["utterances"][0]
+    for wave, text in enumerate(("one two", "three four")):
+        publish_wave(tables, wave, [transcript("a", utterances=[{**said, "text": text, "words": []}])])
+    html = view.show("a", tables.root, "before").html
+    assert "three four" in html and "words differ" not in html
+
+
 @pytest.mark.browser
 def test_a_click_on_a_word_plays_it(tmp_path: Path, output: Path, browser) -> None:  # type: ignore[no-untyped-def]
     file = tmp_path / "call.html"

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from transcribe.audio.container import AudioInfo
 from transcribe.audio.decode import Block
 from transcribe.audio.scene import SWING_DB, Levels
-from transcribe.audio.tracks import Likeness, channels_of, other_versions
+from transcribe.audio.tracks import Likeness, channels_of
 from transcribe.errors import DecodeError
 from transcribe.types import Samples
 
@@ -35,12 +36,18 @@ class ChannelPlan:
     left_out: tuple[tuple[int, str], ...] = ()
 
 
-def plan_channels(info: AudioInfo, blocks: Iterable[Block], setting: str) -> ChannelPlan:
+def plan_channels(
+    info: AudioInfo,
+    blocks: Iterable[Block],
+    setting: str,
+    versions: Mapping[int, str] = MappingProxyType({}),
+) -> ChannelPlan:
     """Decide from ``setting``: auto, mix, each, or comma-separated 0-based indices (each of those).
 
     Only auto on more than one channel consumes ``blocks``, the whole decoded recording. Within a track two
     channels are each transcribed unless they hold one scene, more are mixed, and channels without any sound
-    are left out. Tracks are each transcribed unless they hold one scene (mixed) or what another one does.
+    are left out. Tracks are each transcribed unless they hold one scene (mixed) or what another one does, or
+    are among ``versions`` (track: reason) that stand on another track in another form.
     Raises DecodeError ``no_such_channel``.
     """
     if re.fullmatch(r"\d+(,\d+)*", setting):
@@ -52,7 +59,7 @@ def plan_channels(info: AudioInfo, blocks: Iterable[Block], setting: str) -> Cha
         raise _no_such_channel(setting, info)
     everything = tuple(range(info.n_channels))
     if setting == "auto" and info.n_channels > 1:
-        return _plan_by_content(info, blocks)
+        return _plan_by_content(info, blocks, versions)
     return ChannelPlan(_each(everything) if setting == "each" else ((0, everything),))
 
 
@@ -68,9 +75,9 @@ def _each(channels: Iterable[int]) -> tuple[Voice, ...]:
     return tuple((channel, (channel,)) for channel in channels)
 
 
-def _plan_by_content(info: AudioInfo, blocks: Iterable[Block]) -> ChannelPlan:
+def _plan_by_content(info: AudioInfo, blocks: Iterable[Block], versions: Mapping[int, str]) -> ChannelPlan:
     channels = channels_of(info)
-    left_out = other_versions(info.tracks)
+    left_out = dict(versions)
     kept = [k for k in range(len(channels)) if k not in left_out]
     levels = [Levels(len(channels[k])) for k in kept]
     likeness = Likeness(len(kept))

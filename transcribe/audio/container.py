@@ -32,6 +32,8 @@ _FROM_ZERO = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "
 """Containers whose clock begins at 0: what begins later is late."""
 _FROM_FIRST = {"mpegts", "mpeg"}
 """Containers that are cut from an endless clock: late is what begins after the first track."""
+_PROTECTED_TAGS = {"drms", "aavd"}
+"""Sample entries of MP4 whose sound is encrypted by a shop: Apple's (m4p) and Audible's (aax)."""
 _WITH_CLOCK = _FROM_ZERO | _FROM_FIRST | {"ogg", "flac", "rm", "wtv"}
 """Containers that give each packet a time; elsewhere libav only counts what came before."""
 
@@ -41,8 +43,8 @@ class Track:
     """One audio track of a file: its channels follow those of the track before."""
 
     n_channels: int
-    language: str | None = None  # as tagged, mostly ISO 639-2
-    purpose: str = ""  # commentary, description or the like; empty: the recording itself
+    language: str | None = None  # as tagged, mostly ISO 639-2; qaa is an original version; None: untagged
+    purpose: str = ""  # commentary, description or the like by its flags; empty: the recording itself
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class AudioFile:
     """An open file: one recording, or several joined, each with one or more tracks."""
 
     def __init__(self, file: BinaryIO, raw: HeaderlessConfig | None) -> None:
-        self._file, self._raw = Window(file), raw
+        whole = Window(file)
+        self._file, self._raw = whole if raw else joined.without_tags(whole), raw
         with self._opened(self._file, 0) as first:
             self.info = _info(first.container)
 
@@ -136,6 +139,8 @@ def _open(file: Window, raw: HeaderlessConfig | None) -> InputContainer:
     if not file.n_bytes:
         raise DecodeError("empty_file", "the file has 0 bytes", "fetch the recording again")
     sniff.refuse_documents(head, headerless=raw is not None)
+    if raw is None and (big := riff.big_endian(file)):
+        raw, file = big
     # No protocols: a playlist in the recording's place must not open other files.
     options = {"protocol_whitelist": "none"}
     if raw is not None:
@@ -178,6 +183,8 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
         return DecodeError(
             "no_decoder", "no decoder for the file's audio codec", "convert it, to FLAC for example"
         )
+    if _is_protected(stream):
+        return encrypted()
     n_channels = frames.n_channels(codec)
     if not (1000 <= codec.sample_rate <= 768_000 and 1 <= n_channels <= MAX_CHANNELS):
         claim = f"{n_channels} channels at {codec.sample_rate} Hz"
@@ -191,6 +198,25 @@ def _refusal(stream: av.AudioStream) -> DecodeError | None:
             "convert it to 48000 Hz or less",
         )
     return None
+
+
+def _is_protected(stream: av.AudioStream) -> bool:
+    """Return True if the header names an encryption; MP4's common one is only told by its packets."""
+    if "enc_key_id" in stream.metadata:  # WebM, Matroska
+        return True
+    try:
+        return stream.codec_context.codec_tag in _PROTECTED_TAGS
+    except UnicodeDecodeError:  # PyAV takes every tag for ASCII
+        return False
+
+
+def encrypted() -> DecodeError:
+    """Return the error for a recording whose sound cannot be read without a key."""
+    return DecodeError(
+        "encrypted",
+        "its sound is encrypted (copy protection, DRM) and the file does not hold the key",
+        "get a decrypted copy from where the recording comes from: fetching this one again does not help",
+    )
 
 
 def _info(container: InputContainer) -> AudioInfo:
@@ -209,19 +235,18 @@ def _info(container: InputContainer) -> AudioInfo:
 
 def _language(stream: av.AudioStream) -> str | None:
     language = (stream.metadata.get("language") or "und").lower()
-    return None if language in ("und", "mis", "mul", "zxx", "qaa") else language
+    return None if language == "und" else language
 
 
 def _purpose(stream: av.AudioStream) -> str:
-    """By the track's flags, or its title."""
+    """Return what the track's flags say it is for; a title is whatever people write."""
     kinds = {
         "commentary": Disposition.comment,
         "description": Disposition.visual_impaired | Disposition.descriptions,
         "hearing_impaired": Disposition.hearing_impaired,
         "music": Disposition.clean_effects | Disposition.karaoke,
     }
-    title = " ".join(stream.metadata.get(key, "") for key in ("title", "handler_name")).lower()
-    return next((kind for kind, flag in kinds.items() if stream.disposition & flag or kind in title), "")
+    return next((kind for kind, flag in kinds.items() if stream.disposition & flag), "")
 
 
 def _described(container: InputContainer, file: Window, index: int, promised: Promise) -> Opened:
@@ -253,7 +278,14 @@ def _described(container: InputContainer, file: Window, index: int, promised: Pr
 def _duration_s(stream: av.AudioStream) -> float | None:
     if stream.duration is None or stream.time_base is None:
         return None
-    return float(stream.duration * stream.time_base)
+    return float(stream.duration * stream.time_base) - _clock_begins_s(stream)
+
+
+def _clock_begins_s(stream: av.AudioStream) -> float:
+    """Return what libav adds to a track's duration: in Ogg Opus the clock's first time, which may be any."""
+    if stream.container.format.name != "ogg" or stream.codec_context.codec.canonical_name != "opus":
+        return 0.0
+    return float((stream.start_time or 0) * (stream.time_base or 0))
 
 
 def _promised_s(
@@ -264,7 +296,8 @@ def _promised_s(
     if container.format.name == "avi":
         return avi.length_s(file, stream.index)
     if container.format.name in _COUNTED:
-        return _duration_s(stream)
+        late_s = _clock_begins_s(stream)  # where pages are missing, it is time that was lost
+        return (_duration_s(stream) or 0.0) + (late_s if late_s and not ogg.links(file)[0].is_whole else 0.0)
     if container.format.name in _COUNTED_AS_A_WHOLE and is_alone and container.duration:
         start_s = float((stream.start_time or 0) * (stream.time_base or 0))
         return (promised.duration_s or container.duration / av.time_base) - max(start_s, 0.0)

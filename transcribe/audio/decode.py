@@ -20,7 +20,7 @@ import soxr
 
 from transcribe.audio import frames, pcm
 from transcribe.audio.account import Account
-from transcribe.audio.container import AudioInfo, Opened, Source, opened
+from transcribe.audio.container import AudioInfo, Opened, Source, encrypted, opened
 from transcribe.audio.levels import PIECE_SAMPLES, levelled
 from transcribe.audio.promises.promise import tolerated_s, truncated
 from transcribe.config import HeaderlessConfig
@@ -61,8 +61,8 @@ def blocks(
     Blocks of many channels are shorter, so that they hold at most ``MAX_VALUES``. The samples do not depend
     on ``block_s``. Yields nothing for an empty recording. Raises, possibly after the last block (then what
     came before is incomplete): DecodeError with ``empty_file``, ``pointer_file``, ``not_audio``,
-    ``no_audio_track``, ``no_decoder``, ``unsupported_rate``, ``truncated``, ``corrupt_audio`` or
-    ``bad_scale``; StorageError with ``not_found`` or ``not_readable``.
+    ``no_audio_track``, ``no_decoder``, ``encrypted``, ``unsupported_rate``, ``truncated``,
+    ``corrupt_audio`` or ``bad_scale``; StorageError with ``not_found`` or ``not_readable``.
     """
     with opened(source, headerless, name) as file:
         n_channels = file.info.n_channels
@@ -143,6 +143,8 @@ def _demuxed(track: Opened) -> Iterator[tuple[int, Block]]:
                 if packet.pts is not None:
                     account.elsewhere(float(packet.pts * packet.time_base))
                 continue
+            if packet.has_sidedata("encryption_info"):
+                raise encrypted()
             if packet.pos is not None and packet.pos in track.slots:
                 packet.pts = packet.dts = track.slots[packet.pos]
             for frame in _frames(cast("av.Packet[av.AudioStream]", packet), account):

@@ -21,18 +21,36 @@ _AMR_BEGINS = (b"#!AMR\n", b"#!AMR-WB\n")
 
 def parts(file: Window) -> list[Window]:
     """``file`` cut into its recordings, most often one. Reads all of Ogg, FLAC and AMR, else only headers."""
-    starts, position = _starts(file), 0
+    starts = _starts(file)
+    ends = starts[1:]
     if len(starts) == 1:
-        following = _end(file)
+        position, following = 0, _end(file)
         while following is not None and position < following < file.n_bytes:
-            if not sniff.has_audio_header(file.at(following, 16), tags=False):
+            position = behind_tags(file, following)
+            if not sniff.has_audio_header(file.at(position, 16), tags=False):
                 break
-            starts.append(following)
-            position = following
-            rest = _end(file.part(following, file.n_bytes))
-            following = None if rest is None else following + rest
-    ends = [*starts[1:], file.n_bytes]
-    return [file.part(start, end) for start, end in zip(starts, ends, strict=True)]
+            starts.append(position)
+            ends.append(following)
+            rest = _end(file.part(position, file.n_bytes))
+            following = None if rest is None else position + rest
+    return [file.part(start, end) for start, end in zip(starts, [*ends, file.n_bytes], strict=True)]
+
+
+def without_tags(file: Window) -> Window:
+    """Return ``file`` from the container's own header on, without ID3 tags that a program put before it.
+
+    Formats whose frames follow such a tag by their own rules (MP3, raw AAC) keep it.
+    """
+    position = behind_tags(file, 0)
+    is_container = sniff.has_audio_header(file.at(position, sniff.N_HEAD_BYTES), tags=False)
+    return file.part(position, file.n_bytes) if position and is_container else file
+
+
+def behind_tags(file: Window, position: int) -> int:
+    """Return where the ID3 tags end that stand at ``position``: there, if there is none."""
+    while n_bytes := sniff.id3_size(file.at(position, 10)):
+        position += n_bytes
+    return position
 
 
 def _starts(file: Window) -> list[int]:
@@ -54,7 +72,8 @@ def _end(file: Window) -> int | None:
     head = file.at(0, 12)
     if head.startswith(WAVES) and head[8:] == b"WAVE":
         end = riff.end_of_data(file)
-        return None if end is None else _next_file(file, end, _riff_size)
+        size_of = _form_size if head.startswith(b"RIFX") else _riff_size
+        return None if end is None else _next_file(file, end, size_of)
     if head[4:8] == b"ftyp":
         return _next_file(file, 0, _mp4_size)
     for magic, first, size_of in _CHUNKED:
@@ -66,8 +85,8 @@ def _end(file: Window) -> int | None:
 
 
 def _next_file(file: Window, position: int, size_of: Callable[[bytes], int]) -> int | None:
-    """Where, of chunks that follow each other from ``position`` on, one is the beginning of a file."""
-    while len(header := file.at(position, 32)) > 8:
+    """Return where, of chunks that follow each other from ``position`` on, one is a file's (or its tags')."""
+    while len(header := file.at(at := behind_tags(file, position), 32)) > 8:
         is_continued = header[8:12] == b"AVIX"  # the next gigabyte of the same AVI
         is_later = header.startswith(b"wvpk") and not _begins_wavpack(header)
         if position and sniff.has_audio_header(header, tags=False) and not is_continued and not is_later:
@@ -75,12 +94,12 @@ def _next_file(file: Window, position: int, size_of: Callable[[bytes], int]) -> 
         size = _tag_size(header) or size_of(header)
         if size < 8:  # open: to the end
             return None
-        position += size
+        position = at + size
     return None
 
 
 def _tag_size(header: bytes) -> int:
-    """Of the tag that stands there (APE, ID3), or 0."""
+    """Return the size of the tag that stands there (APE, ID3v1), or 0."""
     if header.startswith(b"APETAGEX"):
         return 32 + int.from_bytes(header[12:16], "little")
     return 128 if header.startswith(b"TAG") else 0

@@ -26,8 +26,8 @@ _DOCUMENTS = (
     (b"SQLite format 3", "an SQLite database"),
 )
 _AUDIO_HEADERS = (
-    b"RIFF", b"RF64", b"BW64", b"FORM", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR",
-    b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice", b"wvpk", b"TTA1",
+    b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75",
+    b"#!AMR", b"caff", b"riff\x2e\x91", b".snd", b"NIST_1A", b"FLV\x01", b"Creative Voice", b"wvpk", b"TTA1",
 )  # fmt: skip
 _LINK = re.compile(rb"(?![^/]*://)[^\r\n]{0,1000}/[^\r\n/]{1,255}\.\w{1,5}")  # all of the file, no line's end
 _MARKUP = ((b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document"))
@@ -39,6 +39,15 @@ def has_audio_header(head: bytes, *, tags: bool = True) -> bool:
     An ID3 tag is one at the beginning of a file, but may also stand at an end (``tags=False``).
     """
     return head.startswith(_AUDIO_HEADERS) or head[4:8] == b"ftyp" or (tags and head.startswith(b"ID3"))
+
+
+def id3_size(header: bytes) -> int:
+    """Return the size of the ID3v2 tag that ``header`` (10 bytes suffice) begins with, or 0."""
+    if not header.startswith(b"ID3") or len(header) < 10 or max(header[6:10]) > 0x7F:
+        return 0
+    size = sum(byte << shift for byte, shift in zip(header[6:10], (21, 14, 7, 0), strict=True))
+    has_footer = header[5] & 0x10
+    return size + (20 if has_footer else 10)
 
 
 def refuse_documents(head: bytes, *, headerless: bool) -> None:

@@ -1,8 +1,8 @@
-"""Which audio tracks of a file are the recording: a speaker each, but for copies, mixes and other versions.
+"""Which audio tracks of a file repeat others: copies and mixes; the rest are a speaker each.
 
-Call recorders, conferences and screen recorders give each party a track. Films and broadcasts carry the
-same scene in other languages, with a commentary or a description; some recorders add a track that is the
-mix of the others, or the same once more at another bit rate.
+Call recorders, conferences and screen recorders give each party a track. Some add a track that is the mix of
+the others, or the same once more at another bit rate. Other versions of a programme (dubs, commentaries) are
+found in ``speech/versions.py``.
 """
 
 from __future__ import annotations
@@ -34,21 +34,6 @@ def channels_of(info: AudioInfo) -> list[tuple[int, ...]]:
         channels.append(tuple(range(first, first + track.n_channels)))
         first += track.n_channels
     return channels
-
-
-def other_versions(tracks: Sequence[Track]) -> dict[int, str]:
-    """Tracks that are by their tags no part of the recording, and why.
-
-    Those with a purpose of their own, and, where tags name several languages, those in another than the
-    first. A track without tags is part of it. There is always one that is.
-    """
-    left_out = {k: f"track_{track.purpose}" for k, track in enumerate(tracks) if track.purpose}
-    if len(left_out) == len(tracks):
-        left_out = {}
-    main = [k for k in range(len(tracks)) if k not in left_out]
-    language = next((tracks[k].language for k in main if tracks[k].language), None)
-    other = [k for k in main if tracks[k].language not in (None, language)]
-    return left_out | dict.fromkeys(other, "track_other_language")
 
 
 class Likeness:

@@ -164,7 +164,7 @@ def _text(units: Sequence[Unit]) -> str:
 
 def _timed(cues: Sequence[Cue], rules: CueRules, duration_ms: int) -> list[Cue]:
     """Each stays long enough to be read, if nobody speaks by then and the recording lasts so long."""
-    ordered = _apart(sorted(cues, key=lambda cue: (cue.start_ms, cue.channel)))
+    ordered = _apart(sorted(cues, key=lambda cue: (cue.start_ms, cue.channel)), duration_ms)
     gap_ms = round(1000 * rules.min_gap_s)
     timed: list[Cue] = []
     starts: dict[int, int] = {}  # channel → of its cue that follows
@@ -174,7 +174,7 @@ def _timed(cues: Sequence[Cue], rules: CueRules, duration_ms: int) -> list[Cue]:
             at_ms, following_ms = cue.start_ms, at_ms
         read_ms = max(1000 * rules.min_cue_s, 1000 * cue.n_columns / rules.max_chars_per_s)
         end_ms = max(cue.end_ms, min(cue.start_ms + round(read_ms), following_ms - gap_ms))
-        end_ms = min(end_ms, cue.start_ms + round(1000 * rules.max_cue_s))
+        end_ms = min(end_ms, cue.start_ms + round(1000 * rules.max_cue_s), duration_ms)
         if cue.channel in starts:
             room_ms = starts[cue.channel] - cue.start_ms
             end_ms = min(end_ms, cue.start_ms + max(room_ms - gap_ms, (room_ms + 1) // 2))
@@ -183,12 +183,20 @@ def _timed(cues: Sequence[Cue], rules: CueRules, duration_ms: int) -> list[Cue]:
     return timed[::-1]
 
 
-def _apart(cues: Sequence[Cue]) -> list[Cue]:
-    """No two cues of a channel begin at the same time, though words may."""
+def _apart(cues: Sequence[Cue], duration_ms: int) -> list[Cue]:
+    """Return the cues so that no two of a channel begin at the same time, and none at the recording's end.
+
+    Later ones move back in time where earlier ones would push them beyond the end.
+    """
     earliest_ms: dict[int, int] = {}
-    apart = []
+    starts_ms = []
     for cue in cues:
-        start_ms = max(cue.start_ms, earliest_ms.get(cue.channel, 0))
-        earliest_ms[cue.channel] = start_ms + 1
+        starts_ms.append(max(cue.start_ms, earliest_ms.get(cue.channel, 0)))
+        earliest_ms[cue.channel] = starts_ms[-1] + 1
+    latest_ms: dict[int, int] = {}
+    apart = []
+    for cue, start_ms in zip(reversed(cues), reversed(starts_ms), strict=True):
+        start_ms = max(0, min(start_ms, latest_ms.get(cue.channel, duration_ms - 1)))
+        latest_ms[cue.channel] = start_ms - 1
         apart.append(replace(cue, start_ms=start_ms))
     return sorted(apart, key=lambda cue: (cue.start_ms, cue.channel))

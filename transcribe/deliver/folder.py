@@ -23,7 +23,7 @@ from transcribe.deliver.profile import CueRules
 from transcribe.deliver.subtitles import RENDERERS
 from transcribe.errors import StorageError
 from transcribe.parallel import ahead
-from transcribe.storage.files import open_binary, put_bytes, put_file, remove
+from transcribe.storage.files import lies_in, open_binary, put_bytes, put_file, remove
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.rows import from_row
 
@@ -90,7 +90,10 @@ def file_name(recording_id: str) -> str:
 
 
 def _begin(folder: Folder, kept: Collection[DeliveredFile], s3: S3Options) -> set[str]:
-    """Files that may be there from before; from now on also those that are about to be written."""
+    """Return the files that may be there from before; note those that are about to be written, too.
+
+    Others may write into the folder, so what its notes name outside of it is left alone.
+    """
     there = {file.path for file in folder.before.files} if folder.before else set()
     place = f"{folder.uri}/{PENDING}"
     try:
@@ -102,7 +105,7 @@ def _begin(folder: Folder, kept: Collection[DeliveredFile], s3: S3Options) -> se
     planned = [path for _, _, path in _missing(folder, kept)]
     planned += [FILES[name] for name in folder.formats if name in FILES]
     put_bytes(place, json.dumps(sorted(there.union(planned))).encode(), s3)
-    return there
+    return {path for path in there if lies_in(f"{folder.uri}/{path}", folder.uri)}
 
 
 def _missing(folder: Folder, kept: Collection[DeliveredFile]) -> Iterator[tuple[str, str, str]]:

@@ -58,9 +58,15 @@ def transcript_page(versions: Sequence[Version], sound: Sound | None, why_silent
             {"title": v.title, "transcript": v.transcript, "utterances": list(_shown(v.transcript, marked))}
             for v, marked in zip(versions, differing, strict=True)
         ],
-        n_differing=len(differing[0] | differing[-1]) if len(versions) == 2 else None,
+        n_differing=len(differing[0] | differing[-1]) if _can_count(versions) else None,
     )
     return Page(html)
+
+
+def _can_count(versions: Sequence[Version]) -> bool:
+    """Return True if two versions can be compared word by word: text without word times cannot."""
+    published = (u for v in versions for u in v.transcript.utterances if u.published)
+    return len(versions) == 2 and all(u.words or not u.text.strip() for u in published)
 
 
 def _lane(lane: int, transcript: Transcript, sound: Sound | None, duration_s: float) -> Mapping[str, Any]:

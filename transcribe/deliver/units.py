@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from transcribe.languages import UNSPACED
+from transcribe.transcript.abbreviations import is_abbreviation
 from transcribe.types import Utterance
 
 SENTENCE, CLAUSE, WORD = range(3)
@@ -55,6 +56,8 @@ def _columns(character: str) -> int:
 
 def _what_ends(text: str) -> int:
     bare = text.rstrip(_QUOTES)
+    if is_abbreviation(bare):
+        return WORD
     return SENTENCE if bare.endswith(_SENTENCE_ENDS) else CLAUSE if bare.endswith(_CLAUSE_ENDS) else WORD
 
 

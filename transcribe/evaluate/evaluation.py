@@ -22,6 +22,7 @@ from transcribe.evaluate.score import as_columns, score
 from transcribe.evaluate.summary import as_text, summary
 from transcribe.evaluate.systems import Answers, Measured, System, config_of, write_manifest
 from transcribe.models.scope import Scope
+from transcribe.redact import redact
 from transcribe.storage.files import absolute, put_bytes, stat
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Transcript
@@ -100,7 +101,7 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
                 {**head, **known, "normaliser": asked.normaliser, **as_columns(score(one, answer, normalise))}
             )
         cost = {"cost": prices.cost(took.core_s, took.gpu_s), "currency": prices.currency}
-        settings = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+        settings = json.dumps(redact(config.model_dump(mode="json")), sort_keys=True)
         measured.append({**head, "settings": settings, **vars(took), **cost})
     results.add(run_id, rows, measured)
     found = summary(rows, measured)

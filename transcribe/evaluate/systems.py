@@ -16,6 +16,7 @@ from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import Reference
 from transcribe.inputs.read import Inputs
 from transcribe.models.registry import Registry
+from transcribe.redact import redact_pair
 from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Failure, Transcript
@@ -47,7 +48,8 @@ class System:
             if "=" not in option:
                 raise ConfigError("--system", text, "write it as MODEL or MODEL:key=value,key=value")
         chosen = [] if model == ROUTES else [f"model={model}"]
-        return cls(text, (*chosen, *settings))
+        name = ":".join([model, ",".join(map(redact_pair, settings))]) if settings else text
+        return cls(name, (*chosen, *settings))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ so on to all. What is measured is written down at once, so a run that was stoppe
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -129,9 +130,8 @@ class Tuner:
         self._base, self._folder, self._run, self._say = base, folder, run, say
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "trials.jsonl"
-        self._identity = json.dumps(
-            [base.model_dump(mode="json"), [r.id for r in self._references]], sort_keys=True
-        )
+        measured = [base.model_dump(mode="json"), [r.id for r in self._references]]
+        self._identity = hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()
         self.trials: list[Trial] = self._read()
         self._is_warm = False
 

@@ -43,6 +43,7 @@ class Unplannable:
     language: str | None = None
     service: str | None = None
     channels: str | None = None
+    speakers: str | None = None
 
 
 @dataclass
@@ -131,7 +132,7 @@ def _plan(
 
 
 def _unplannable(row: Row, failure: Failure, job: JobConfig) -> Unplannable:
-    given = {name: getattr(row, name) for name in ("region", "language", "service", "channels")}
+    given = {name: getattr(row, name) for name in ("region", "language", "service", "channels", "speakers")}
     given["region"] = row.region or job.region
     held = {name: writable(text) if text else None for name, text in given.items()}
     date = (row.date or job.date or "")[:10]

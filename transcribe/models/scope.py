@@ -33,7 +33,7 @@ class Scope:
     def __post_init__(self) -> None:
         region = self.config.job.region
         if region is None or not self.registry.regions:
-            self._refuse_others(region, "--output", self.output)
+            self._refuse_others(region, "--output", self.output, holds=True)
             return
         if region not in self.registry.regions:
             raise ConfigError("job.region", region, unknown("region", region, self.registry.regions))
@@ -56,7 +56,7 @@ class Scope:
             self._keep_inside(region, uri)
 
     def admit_file(self, option: str, uri: str) -> None:
-        """A file or folder that the run writes, or another that it compares with: in nobody else's place."""
+        """Raise ConfigError if what the run writes, or compares with, lies in another region's place."""
         self._refuse_others(self.config.job.region, option, uri)
 
     def check_names(self, region: str, service: str | None) -> None:
@@ -86,7 +86,7 @@ class Scope:
                     key, model, f"region {region} may use {', '.join(profile.models)} only ({profile.at})"
                 )
         if self.output is not None:
-            self._refuse_others(region, "--output", self.output)
+            self._refuse_others(region, "--output", self.output, holds=True)
             if profile.output is not None and not lies_in(self.output, profile.output):
                 raise ConfigError(
                     "--output", self.output, f"the tables of {region} lie in {profile.output} ({profile.at})"
@@ -99,15 +99,21 @@ class Scope:
                 "--input", uri, f"the recordings of {region} lie in {profile.input} ({profile.at})"
             )
 
-    def _refuse_others(self, region: str | None, key: str, uri: str | None) -> None:
+    def _refuse_others(self, region: str | None, key: str, uri: str | None, *, holds: bool = False) -> None:
+        """Raise ConfigError for what lies in another region's place; with ``holds`` also for a folder that
+        such a place lies in, since all below an output is its own."""
         if uri is None or not self._places:
             return
         place = resolved(uri)
         for owner, top in self._places:
-            if owner != region and place.startswith(top):
-                at = self.registry.regions[owner].at
+            if owner == region:
+                continue
+            at = self.registry.regions[owner].at
+            if place.startswith(top):
                 whose = f"this is for {region or 'none: say which by job.region'}"
                 raise ConfigError(key, uri, f"belongs to region {owner} ({at}); {whose}")
+            if holds and top.startswith(place):
+                raise ConfigError(key, uri, f"holds a place of region {owner} ({at}); choose one beside it")
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:

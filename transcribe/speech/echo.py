@@ -15,8 +15,8 @@ import soxr
 
 from transcribe.types import SAMPLE_RATE, Samples, Segment
 
-MAX_DELAY_S = 0.6
-"""The longest way of an echo: calls over satellites and the internet have half a second."""
+MAX_DELAY_S = 2.2
+"""The longest way of an echo: satellites take half a second, conference bridges up to two."""
 MIN_OWN_S = 0.3
 """Shorter rests between echoes are what is left of them: reverberation, pauses."""
 MIN_CORRELATION = 0.45
@@ -27,6 +27,7 @@ MIN_DIFFERENCE_DB = 6.0
 _RATE = 4_000  # samples a second of the comparison: most of what speech and telephones carry
 _FRAME = _RATE // 20
 _HALF_WINDOW = _RATE // 5  # on either side of a frame's middle
+_IDLE_POWER = 1e-6  # of a window: what is quieter is not raised
 _JITTER = _RATE // 250  # around the common delay, within which each frame may have its own
 
 Signal = npt.NDArray[np.float64]
@@ -62,7 +63,7 @@ def _echo_bounds_s(own: Samples, other: Samples) -> list[tuple[float, float]]:
     loud = np.pad(loud[-n_wanted:], (max(0, n_wanted - len(loud)), 0))
     if len(quiet) < _FRAME or not loud.any():
         return []
-    lag = int(np.argmax(np.abs(_correlation(loud, quiet)[: lead + 1])))
+    lag = int(np.argmax(np.abs(_correlation(_levelled(loud), _levelled(quiet))[: lead + 1])))
     return _runs_s(_explained(quiet, loud, lag, lead))
 
 
@@ -70,6 +71,12 @@ def _whitened(samples: Samples) -> Signal:
     """At ``_RATE``, high frequencies raised: else a few low harmonics would decide every correlation."""
     low = soxr.resample(samples, SAMPLE_RATE, _RATE).astype(np.float64)
     return np.diff(low, prepend=low[:1])
+
+
+def _levelled(signal: Signal) -> Signal:
+    """Return ``signal`` equally loud throughout: a side's own louder words would hide the echo's lag."""
+    power = np.repeat(_around(signal * signal), _FRAME)[: len(signal)]
+    return signal / np.sqrt(power + _IDLE_POWER)
 
 
 def _correlation(loud: Signal, quiet: Signal) -> Signal:

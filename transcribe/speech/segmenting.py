@@ -18,6 +18,7 @@ from transcribe.config import Config
 from transcribe.speech.chunking import ChunkPacker
 from transcribe.speech.echo import MAX_DELAY_S, split_echo
 from transcribe.speech.vad import SegmentDetector
+from transcribe.speech.versions import may_hold_versions, other_versions, speech_of_tracks
 from transcribe.types import SAMPLE_RATE, Chunk, Dropped, Piece, Recording, Samples, Segment, Segmentation
 
 
@@ -31,7 +32,11 @@ def segment_recording(
     """
     info = probe(path, config.audio)
     setting = config.audio.channels if recording.channels == "auto" else recording.channels
-    plan = plan_channels(info, blocks(path, config.audio), setting)
+    versions: dict[int, str] = {}
+    if setting == "auto" and may_hold_versions(info.tracks):
+        spoken = speech_of_tracks(info, blocks(path, config.audio), config.vad)
+        versions = other_versions(info.tracks, spoken, recording.language)
+    plan = plan_channels(info, blocks(path, config.audio), setting, versions)
     listeners: dict[int, _Track] = {}
     n_heard = 0
     for block in blocks(path, config.audio):

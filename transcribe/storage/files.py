@@ -74,13 +74,14 @@ def local_copy(uri: str, s3: S3Options, version: str | None = None) -> Iterator[
     """The file as a local path: itself, or a whole temporary copy that is removed afterwards.
 
     Raises ``changed`` if it is not of this version, where one is given: of an object before, of a local file
-    after its use.
+    after its use. A local file that changes while it is used is ``changed`` in any case.
     """
     place = canonical(uri)
     if not is_s3(place):
         path = local_path(place)
-        yield Path(local.stat(path).uri)
-        _check_version(place, version, local.stat(path).version)
+        before = local.stat(path)
+        yield Path(before.uri)
+        _check_version(place, version or before.version, local.stat(path).version)
         return
     with tempfile.TemporaryDirectory(prefix="transcribe-") as folder:
         with local.os_errors(Path(folder)):

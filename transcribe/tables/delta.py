@@ -117,9 +117,13 @@ class KeyedTable:
             return dataset(table, self.uri, self.s3).count_rows() if table else 0
 
     def full_rows(self, table: DeltaTable, ids: Collection[str]) -> Iterator[pa.RecordBatch]:
-        """All columns, other writers' too, of that version's rows with these ids."""
+        """Yield all columns, other writers' too, of that version's rows with these ids.
+
+        Raises PublishError if files of that version are gone.
+        """
         schema = pa.schema(table.schema().to_arrow())
-        return self._scanned(table, schema.names, ids, schema)
+        with publish_errors(self.uri):
+            yield from self._scanned(table, schema.names, ids, schema)
 
     def live_files(self) -> list[str]:
         """Absolute paths or s3:// uris of the current version's files; none if there is no table."""

@@ -176,6 +176,9 @@ FAILURES = pa.schema(
         column("language", TEXT, "hint, or null"),
         column("service", TEXT, "as planned, or null"),
         column("hints", HINTS, "as in transcripts, unread if it could not be planned"),
+        column(
+            "speakers", TEXT, "The speakers' names that the manifest gives, such as agent,caller; or null."
+        ),
     ]
 )
 

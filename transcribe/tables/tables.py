@@ -49,6 +49,8 @@ class Tables:
             root = absolute(output_uri).rstrip("/")
         except StorageError as error:
             raise ConfigError("--output", output_uri, error.next_step) from None
+        if not is_utf8(root):
+            raise ConfigError("--output", output_uri, "its name is not UTF-8: rename the folder")
         if "%" in root:
             raise ConfigError("--output", output_uri, "choose a path without %: Delta takes it for an escape")
         self.root = root
@@ -78,8 +80,10 @@ class Tables:
     def row_of(self, recording_id: str, version: int | None = None) -> dict[str, Any]:
         """All columns of one transcript, in the current or that version; those of version 1 lack none.
 
-        Raises ConfigError if there is none.
+        Raises ConfigError if there is none, and PublishError if files of that version are gone.
         """
+        if not is_utf8(recording_id):
+            raise ConfigError("RECORDING_ID", recording_id, "is not UTF-8; no table holds such an id")
         found = self.transcripts.find(version)
         batches = self.transcripts.full_rows(found, [recording_id]) if found else []
         rows = [row for batch in batches for row in batch.to_pylist()]
@@ -238,6 +242,11 @@ class Tables:
     def _restamped(self, file: WrittenFile, schema: pa.Schema, moment: datetime) -> WrittenFile:
         batches = publication.stamped(self.transcripts.file_batches(file.path, schema), moment)
         return write_file(batches, self.transcripts.uri, file.partition_values, self.transcripts.s3)
+
+
+def is_utf8(text: str) -> bool:
+    """Return True if a table can hold the text: a name from the command line may hold half characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def digest(recording_id: str) -> str:

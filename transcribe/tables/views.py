@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -152,7 +153,8 @@ def _create(view: View, dialect: Dialect, source: str, temporary: bool) -> str:
 
 
 def _source(dialect: Dialect, table: str) -> str:
-    if "/" not in table and table != ".":
+    is_folder = "/" in table or table == "." or Path(table, "transcripts").is_dir()
+    if not is_folder:
         return table
     uri = Tables(table, S3Options()).transcripts.uri
     if dialect == "duckdb":

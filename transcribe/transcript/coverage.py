@@ -11,7 +11,7 @@ from transcribe.verdicts import Doubt
 REACH_S = 0.5
 """A word covers the speech this far around it: breaths, drawn-out ends, attention's imprecision."""
 LEAST_S = 0.3
-"""Shorter uncovered rests are the word times' imprecision, not lost speech."""
+"""Shorter uncovered rests beside words are the word times' imprecision, not lost speech."""
 
 Interval = tuple[float, float]
 
@@ -48,6 +48,7 @@ def measure(
 def _uncovered(
     segment: Segment, words: Sequence[Interval], decoded: Sequence[Decoded], echoes: Sequence[Interval]
 ) -> list[Dropped]:
+    whole = (segment.start_s, segment.end_s)
     return [
         Dropped(
             segment.channel,
@@ -55,8 +56,8 @@ def _uncovered(
             round(end_s, 3),
             _reason(segment, decoded, segment.is_echo or _meets((start_s, end_s), echoes)),
         )
-        for start_s, end_s in subtract((segment.start_s, segment.end_s), [] if segment.is_echo else words)
-        if end_s - start_s >= LEAST_S
+        for start_s, end_s in subtract(whole, [] if segment.is_echo else words)
+        if end_s - start_s >= LEAST_S or (start_s, end_s) == whole
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from transcribe import clock
 from transcribe.decoding.guards import compression_ratio
 from transcribe.tracks import Span, Tracks
+from transcribe.transcript.abbreviations import is_abbreviation
 from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Utterance, Word
 
 SENTENCE_ENDS = tuple(".?!。？！؟।")
@@ -40,7 +41,7 @@ def _sentences(
         if not word.text:
             continue
         if group and (
-            group[-1].text.endswith(SENTENCE_ENDS)
+            (group[-1].text.endswith(SENTENCE_ENDS) and not is_abbreviation(group[-1].text, word.text))
             or word.start_s - group[-1].end_s > LONGEST_PAUSE_S
             or word.end_s - group[0].start_s > LONGEST_UTTERANCE_S
         ):

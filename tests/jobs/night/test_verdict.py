@@ -60,3 +60,12 @@ def test_a_share_of_one_allows_everything_and_a_least_number_of_one_nothing() ->
     assert too_many_failed(*night(5, 5), JobConfig(max_failed_share=1.0)) == ""
     strict = JobConfig(max_failed_share=0.0, min_failed=1)
     assert too_many_failed(*night(1000, 1), strict).startswith("0.1% of what was planned failed")
+
+
+def test_an_unforeseen_error_that_recordings_share_is_the_runs() -> None:
+    plan, failures = night(200, 3, n_done=10_000)
+    shared = [
+        Failure(one.recording_id, "transcribe", "unexpected_error", "X: y", "", True) for one in failures
+    ]
+    assert too_many_failed(plan, shared, JobConfig(max_failed_share=1)).startswith("3 recordings share")
+    assert too_many_failed(plan, shared[:2], JobConfig(max_failed_share=1)) == ""

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from audio_fixtures import Floats, Sound, mux, sine
+from av.stream import Disposition
 
 from transcribe.audio.decode import Block, blocks, probe
 
@@ -165,8 +166,9 @@ def test_tracks_say_what_they_are():
         "matroska",
         Sound(TONE, language="eng"),
         Sound(TONE, language="fra", title="Director's commentary"),
+        Sound(TONE, language="qaa", flags=Disposition.comment),
         Sound(TONE),
     )
     tracks = probe(io.BytesIO(content), headerless={}, name="x").tracks
-    assert [track.purpose for track in tracks] == ["", "commentary", ""]
-    assert [track.language for track in tracks] == ["eng", "fra", None]
+    assert [track.purpose for track in tracks] == ["", "", "commentary", ""]
+    assert [track.language for track in tracks] == ["eng", "fra", "qaa", None]

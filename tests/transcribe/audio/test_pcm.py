@@ -52,6 +52,42 @@ def test_both_decoders_agree(name: str, subtype: str, monkeypatch: pytest.Monkey
     assert here.shape == (2, 40_000)
 
 
+RIFX = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")
+
+
+@pytest.mark.parametrize("decoder", ["libsndfile", "libav"])
+@pytest.mark.parametrize("subtype", RIFX)
+def test_big_endian_wav_is_read_as_the_little_endian_one(
+    subtype: str, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tone, file = sine(2.0, RATE, n_channels=2), io.BytesIO()
+    soundfile.write(file, tone.T, RATE, format="WAV", subtype=subtype, endian="BIG")
+    content = file.getvalue()
+    assert content.startswith(b"RIFX")
+    expected = read(written("WAV", subtype, tone))
+    if decoder == "libav":
+        monkeypatch.setattr(pcm, "opened", lambda file: None)
+    np.testing.assert_array_equal(read(content), expected)
+    np.testing.assert_array_equal(read(content + content), np.tile(expected, 2))
+    with pytest.raises(DecodeError, match=r"truncated.*2\.00 s"):
+        read(content[: len(content) // 2])
+    data = content.index(b"data") + 4
+    streamed = content[:data] + b"\xff" * 4 + content[data + 4 :]
+    np.testing.assert_allclose(read(streamed)[:, :32_000], expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("code", "bits", "error"), [(2, 16, "no_decoder"), (1, 64, "no_decoder"), (1, 0, "no_decoder")]
+)
+def test_a_big_endian_wav_that_cannot_be_read_is_refused(code: int, bits: int, error: str) -> None:
+    layout = struct.pack(">HHIIHH", code, 1, 8000, 8000 * bits // 8, bits // 8, bits)
+    content = b"RIFX" + struct.pack(">I", 8036) + b"WAVEfmt \0\0\0\x10" + layout + b"data\0\0\x1f\x40"
+    with pytest.raises(DecodeError, match=error):
+        read(content + bytes(8000))
+    with pytest.raises(DecodeError, match="not_audio"):
+        read(content[:30])
+
+
 def valid_bits(samples: np.ndarray, n_valid: int, n_stored: int, container: str = "RIFF") -> bytes:
     """WAVE_FORMAT_EXTENSIBLE with fewer valid bits than stored ones; W64 with the same format chunk."""
     n_bytes = n_stored // 8

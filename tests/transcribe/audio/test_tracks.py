@@ -1,4 +1,4 @@
-"""Several tracks in one file: a speaker each, but for copies, mixes and other versions."""
+"""Several tracks in one file: a speaker each, but for copies and mixes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from transcribe.audio.channels import ChannelPlan, plan_channels
 from transcribe.audio.container import AudioInfo, Track
-from transcribe.audio.tracks import channels_of, other_versions
+from transcribe.audio.tracks import channels_of
 from transcribe.types import SAMPLE_RATE
 
 N_SECONDS = 40
@@ -92,16 +92,14 @@ def test_one_word_of_his_own_makes_a_track_a_speaker():
     assert any(1 in channels for _, channels in heard.voices) and not heard.left_out
 
 
-def test_other_versions_are_told_by_their_tags():
-    english, french = Track(2, "eng"), Track(2, "fra")
-    assert other_versions([english, french, Track(1)]) == {1: "track_other_language"}
-    assert other_versions([Track(1), french, english]) == {2: "track_other_language"}
-    assert other_versions([english, english]) == {}
-    assert other_versions([Track(2, "eng", "commentary"), english]) == {0: "track_commentary"}
-    assert other_versions([Track(2, "eng", "commentary")]) == {}
-    assert plan((Track(1, "eng"), Track(1, "fra")), FIRST, SECOND) == ChannelPlan(
-        each(0), ((1, "track_other_language"),)
+def test_a_version_of_another_track_is_left_out_with_its_reason():
+    info = AudioInfo("aac", 48_000, 3, None, (MONO, STEREO))
+    block = np.stack([FIRST, SECOND, SECOND])
+    reason = {1: "track_commentary"}
+    assert plan_channels(info, [block], "auto", reason) == ChannelPlan(
+        each(0), ((1, "track_commentary"), (2, "track_commentary"))
     )
+    assert plan_channels(info, [block], "each", reason) == ChannelPlan(each(0, 1, 2))
 
 
 def test_the_manifest_decides_over_tags_and_content():

@@ -8,9 +8,9 @@ import struct
 import numpy as np
 import pytest
 from audio_fixtures import encode, pcm16, sine, wav
-from container_fixtures import COUNTED, RATE, SAMPLES_ALONE
+from container_fixtures import COUNTED, RATE, SAMPLES_ALONE, UNCOUNTED, on_late_clock
 
-from transcribe.audio.decode import Block, blocks
+from transcribe.audio.decode import Block, blocks, probe
 from transcribe.errors import DecodeError
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 6 * RATE))).astype(np.float32)
@@ -22,6 +22,19 @@ def decode(content: bytes) -> Block:
 
 def duration_s(content: bytes) -> float:
     return decode(content).shape[1] / 16_000
+
+
+ENCRYPTED = (
+    lambda _: encode(
+        "mp4",
+        "aac",
+        NOISE,
+        RATE,
+        options={"encryption_scheme": "cenc-aes-ctr", "encryption_key": 32 * "5", "encryption_kid": 32 * "7"},
+    ),
+    lambda content: content.replace(b"mp4a", b"drms"),
+    lambda content: content.replace(b"mp4a", b"aavd"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +64,42 @@ def test_a_file_that_lost_something_is_a_failure_with_its_figures(files, name):
             duration_s(damaged)
         assert caught.value.error in ("truncated", "corrupt_audio"), kind
         assert any(character.isdigit() for character in caught.value.message) or name.startswith(("o", "ogg"))
+
+
+@pytest.mark.parametrize("name", [*COUNTED, *UNCOUNTED])
+def test_tags_before_the_container_are_skipped(files, name):
+    content = files[name] if name in files else UNCOUNTED[name](NOISE)
+    body = bytes(range(256)) * 40  # more than is read to tell the format
+    size = bytes(len(body) >> shift & 127 for shift in (21, 14, 7, 0))
+    tag, footer = b"ID3\4\0\0" + size + body, b"3DI\4\0\x10" + size
+    with_footer = b"ID3\4\0\x10" + size + body + footer
+    for tags in (tag, with_footer + tag):
+        assert duration_s(tags + content) == pytest.approx(duration_s(content), abs=0.15)
+    if name in ("wav", "m4a", "wv"):
+        joined = tag + content + tag + content
+        assert duration_s(joined) == pytest.approx(2 * duration_s(content), abs=0.1)
+        with pytest.raises(DecodeError) as caught:
+            duration_s(tag + content[: round(0.55 * len(content))])
+        assert caught.value.error in ("truncated", "corrupt_audio")
+
+
+@pytest.mark.parametrize("late_s", [5, 3600])
+@pytest.mark.parametrize("name", ["opus"])
+def test_an_ogg_whose_clock_runs_already_is_whole(files, name, late_s):
+    content = on_late_clock(files[name], late_s * RATE)
+    np.testing.assert_array_equal(decode(content), decode(files[name]))
+    info = probe(io.BytesIO(content), headerless={}, name="x")
+    assert info.duration_s == pytest.approx(6.0, abs=0.1)
+    with pytest.raises(DecodeError, match="truncated"):
+        duration_s(content[: round(0.55 * len(content))])
+
+
+@pytest.mark.parametrize("make", ENCRYPTED, ids=["CENC", "Apple", "Audible"])
+def test_encrypted_sound_is_refused_as_such(files, make):
+    with pytest.raises(DecodeError) as caught:
+        decode(make(files["m4a"]))
+    assert caught.value.error == "encrypted"
+    assert "decrypted copy" in caught.value.next_step
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -134,6 +134,18 @@ def test_a_word_wider_than_a_line_is_split():
 ALPHABETS = {"en": "ab'.,? ", "zh": "今天，。a", "ar": "مرح؟ ", "th": "สวัา "}
 
 
+@pytest.mark.parametrize("words", ["Thank you.", "Thank you all very much indeed, " * 12])
+def test_no_cue_lies_beyond_the_recordings_end(words: str):
+    """The words of a recording that breaks off were cut back to its end."""
+    late = [said(words.strip(), 5.0, 0.0, channel=channel) for channel in (0, 1)]
+    cues = cues_of(transcript_of(said("Not yet", 1.0), *late, duration_s=5.0), CueRules(speakers="never"))
+    assert all(0 <= cue.start_ms < cue.end_ms <= 5000 for cue in cues)
+    assert cues == sorted(cues, key=lambda cue: cue.start_ms)
+    for channel, text in ((0, f"Not yet {words}"), (1, words)):
+        lines = [line for cue in cues if cue.channel == channel for line in cue.lines]
+        assert " ".join(lines).split() == text.split()
+
+
 @st.composite
 def utterances(draw: st.DrawFn) -> Utterance:
     language = draw(st.sampled_from(sorted(ALPHABETS)))

@@ -151,3 +151,11 @@ def test_without_regions_all_is_open(registry, tmp_path):
     assert len(found.recordings) == 1
     with pytest.raises(ManifestError):
         read(str(tmp_path / "none"), config, S3Options(), scope=scope)
+
+
+def test_an_output_that_holds_anothers_places_is_refused(registry, tmp_path):
+    for output in (str(tmp_path), str(tmp_path / "in")):
+        with pytest.raises(ConfigError, match="holds a place of region"):
+            Scope(registry, settings("west"), output)
+    with pytest.raises(ConfigError, match="holds a place of region south"):
+        Scope(registry, settings(None), "s3://south")

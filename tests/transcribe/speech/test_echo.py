@@ -33,9 +33,10 @@ def on_telephone(samples: Samples) -> Samples:
     return soxr.resample(decoded, 8_000, SAMPLE_RATE).astype(np.float32)
 
 
-def echo_share(own: Samples, other: Samples) -> float:
-    """Of a segment that begins with the recording."""
-    segment = Segment(1, 0.0, len(own) / SAMPLE_RATE)
+def echo_share(own: Samples, other: Samples, start_s: float = 0.0) -> float:
+    """Of a segment that begins at ``start_s``; ``other`` begins with the recording."""
+    segment = Segment(1, start_s, start_s + len(own) / SAMPLE_RATE)
+    other = other[max(0, round((start_s - MAX_DELAY_S) * SAMPLE_RATE)) :]
     parts = split_echo(segment, own, other)
     assert [p.start_s for p in parts[1:]] == [p.end_s for p in parts[:-1]]
     assert (parts[0].start_s, parts[-1].end_s) == (segment.start_s, segment.end_s)
@@ -48,6 +49,15 @@ def echo_share(own: Samples, other: Samples) -> float:
 def test_an_echo_is_found_whatever_its_level_delay_and_line(gain_db, delay_s, line):
     source = speech("es_appointment")
     assert echo_share(line(later(source, delay_s, gain_db)), source) > 0.85  # silence comes before it
+
+
+@pytest.mark.parametrize("gain_db", [-15, -30])
+@pytest.mark.parametrize("delay_s", [0.7, 0.9, 1.1, 1.5, 2.0])
+def test_an_echo_is_found_however_late(gain_db, delay_s):
+    source = speech("es_appointment")
+    own = on_telephone(later(source, delay_s, gain_db))[round(delay_s * SAMPLE_RATE) :]
+    assert echo_share(own, source, delay_s) > 0.85
+    assert echo_share(speech("it_train")[: len(own)], source, delay_s) == 0
 
 
 @pytest.mark.parametrize("gain_db", [0, -10, -25])
@@ -107,4 +117,3 @@ def test_echo_is_silent_in_the_audio_beside_speech(tmp_path):
     assert isinstance(chunk, Chunk)
     before = round((chunk.segments[0].start_s - chunk.pieces[0].start_s) * SAMPLE_RATE)
     assert before > 0 and np.abs(pcm[: before // 2]).max() <= 1
-    assert MAX_DELAY_S > 0.5

@@ -102,6 +102,8 @@ def test_a_local_file_that_changes_while_it_is_read_is_not_what_was_planned(fold
     with pytest.raises(StorageError) as caught, local_copy(str(path), LOCAL, version) as copy:
         copy.write_bytes(b"another recording")
     assert caught.value.error == "changed"
+    with pytest.raises(StorageError, match="changed"), local_copy(str(path), LOCAL) as copy:
+        copy.write_bytes(b"a longer recording than before")
     with pytest.raises(ValueError), local_copy(str(path), LOCAL, version):
         raise ValueError  # what its reader says is what counts
 

@@ -113,6 +113,15 @@ def test_what_trino_cannot_read_is_said(capsys: pytest.CaptureFixture[str]) -> N
     assert "FROM delta.`s3://warehouse/calls/transcripts` AS" in capsys.readouterr().out
 
 
+def test_a_folder_without_a_slash_is_one(tables, monkeypatch, capsys) -> None:
+    root = Path(tables.root)
+    monkeypatch.chdir(root.parent)
+    assert views.main(["--dialect", "duckdb", "--table", root.name]) == 0
+    assert f"{root.name}/transcripts".replace("'", "''") in capsys.readouterr().out
+    assert views.main(["--dialect", "duckdb", "--table", "calls"]) == 0
+    assert "FROM calls AS" in capsys.readouterr().out
+
+
 @pytest.mark.spark
 def test_sparks_give_the_same_rows_with_comments(spark: Any, tables: Tables) -> None:
     create_views(spark, tables.root)

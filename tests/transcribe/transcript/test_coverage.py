@@ -61,11 +61,12 @@ def test_ledger_equals_a_model_of_single_milliseconds(channels):
             speech_ms += end - start
             edges = np.flatnonzero(np.diff(np.concatenate([[True], covered[start:end], [True]]))) + start
             runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-            dropped_ms[channel] |= {(a, b) for a, b in runs if b - a >= least}
+            dropped_ms[channel] |= {(a, b) for a, b in runs if b - a >= least or (a, b) == (start, end)}
     coverage = measure(segments, decoded, utterances)
+    speech_of_all = {run for speech, *_ in channels for run in speech}
 
     def is_clear(run: tuple[int, int]) -> bool:  # of 0.3 s to the last bit, floats may think otherwise
-        return run[1] - run[0] != least
+        return run[1] - run[0] != least or run in speech_of_all
 
     for channel in range(2):
         got = {
@@ -98,7 +99,18 @@ def test_the_books_balance_whatever_the_decimals(gaps_and_lengths, word_starts_s
         homes = [
             s for s in segments if s.start_s - 0.001 <= dropped.start_s <= dropped.end_s <= s.end_s + 0.001
         ]
-        assert homes and dropped.end_s - dropped.start_s >= LEAST_S - 0.0011
+        is_whole = any(s.duration_s <= dropped.end_s - dropped.start_s + 0.0011 for s in homes)
+        assert homes and (is_whole or dropped.end_s - dropped.start_s >= LEAST_S - 0.0011)
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [(OK, "no_words"), (REJECTED, "rejected:loop")])
+def test_a_short_stretch_without_words_is_dropped_with_its_reason(verdict, reason):
+    segments = [Segment(0, start_s, start_s + 0.2) for start_s in (1.0, 5.0, 9.0)]
+    coverage = measure(segments, [sent(segments[:2], verdict)], [])
+    assert [d.reason for d in coverage.dropped] == [reason, reason, "not_sent"]
+    assert coverage.covered_s == 0.0 and coverage.speech_s == pytest.approx(0.6)
+    beside_words = measure(segments[:1], [sent(segments[:1], OK)], [utterance(0, OK, [(1300, 1500)])])
+    assert not beside_words.dropped
 
 
 @given(st.tuples(st.integers(0, 50), st.integers(1, 50)), st.sets(st.integers(-5, 110)))

@@ -22,6 +22,7 @@ from transcribe.transcript.utterances import (
     LONGEST_PAUSE_S,
     LONGEST_UTTERANCE_S,
     to_recording,
+    utterances_of,
 )
 from transcribe.types import (
     Chunk,
@@ -228,6 +229,20 @@ def test_no_time_rounds_to_beyond_the_published_duration(duration_s):
     for words in ((word,), ()):
         transcript = merged(heard, [Decoded(chunk, hypothesis_of(words, "a"), Verdict(Status.OK))])
         assert transcript.utterances[0].end_s == transcript.duration_s == round(duration_s, 3)
+
+
+def test_an_abbreviation_ends_no_utterance_and_a_pause_does():
+    chunk = a_chunk((0.0, 10.0))
+
+    def texts(*words: str, pause_s: float = 0.1) -> list[str]:
+        step_s = 0.3 + pause_s
+        timed = tuple(HypothesisWord(f" {w}", k * step_s, k * step_s + 0.3, 0.9) for k, w in enumerate(words))
+        decoded = Decoded(chunk, hypothesis_of(timed), Verdict(Status.OK))
+        return [utterance.text for utterance in utterances_of(decoded, 10.0)]
+
+    assert texts("And", "Mr.", "John", "slept.", "He", "did.") == ["And Mr. John slept.", "He did."]
+    assert texts("It", "was", "J.", "R.", "Smith?", "no") == ["It was J. R. Smith?", "no"]
+    assert texts("Dear", "Mr.", "John", pause_s=1.5) == ["Dear", "Mr.", "John"]
 
 
 def test_text_without_word_times_spans_the_chunks_speech():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transcribe.audio.promises.promise import Promise
+from transcribe.audio.sniff import id3_size
 from transcribe.audio.window import Window
 
 _PADDING_SAMPLES = 2 * 1152
@@ -12,9 +13,8 @@ _RATES_HZ = (44_100, 48_000, 32_000)
 def mp3(file: Window) -> Promise:
     """By the count of frames, less any encoder padding; nothing without one: that is only an estimate."""
     position = 0
-    while (tag := file.at(position, 10)).startswith(b"ID3"):
-        size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
-        position += 10 + size
+    while n_bytes := id3_size(file.at(position, 10)):
+        position += n_bytes
     frame = file.at(position, 256)
     n_frames, n_bytes = _xing(frame) or _vbri(frame) or (0, 0)
     rate_index = frame[2] >> 2 & 3 if len(frame) > 2 else 3

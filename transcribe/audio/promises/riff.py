@@ -1,14 +1,24 @@
-"""WAV, RF64 and BW64: chunks of four letters and a size; and W64, the same with GUIDs."""
+"""WAV, RIFX, RF64 and BW64: chunks of four letters and a size; and W64, the same with GUIDs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Literal
+
 from transcribe.audio.promises.promise import Promise, hold
 from transcribe.audio.window import Window
+from transcribe.config import HeaderlessConfig
+from transcribe.errors import DecodeError
 
-WAVES = (b"RIFF", b"RF64", b"BW64")
+WAVES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _W64_ALIGNMENT = 8
 _PCM_CODES = {1, 3, 6, 7}
 _BLOCK_CODES = {0x02, 0x11, 0x31}  # Microsoft's and IMA's ADPCM, GSM: the header says what a block holds
+_BIG_ENDIAN = {
+    **{(1, 1): "u8", (1, 2): "s16be", (1, 3): "s24be", (1, 4): "s32be"},
+    **{(3, 4): "f32be", (3, 8): "f64be", (6, 1): "alaw", (7, 1): "mulaw"},
+}
+"""FFmpeg's demuxers of samples by their code in a RIFX header and their width in bytes."""
 
 
 def wave_options(file: Window) -> dict[str, str]:
@@ -26,6 +36,30 @@ def wave_options(file: Window) -> dict[str, str]:
     if _chunk_fits(file, following) or file.n_bytes - data.position - data.size < 8:
         return {}
     return {"ignore_length": "1"}
+
+
+def big_endian(file: Window) -> tuple[HeaderlessConfig, Window] | None:
+    """Return how the samples of a RIFX ``file`` are stored, and where; None if it is no RIFX.
+
+    FFmpeg's own reader takes them for little-endian ones. Raises DecodeError ``no_decoder`` or ``not_audio``
+    where the header does not describe samples that can be read, and ``truncated``.
+    """
+    if file.at(0, 4) != b"RIFX" or file.at(8, 4) != b"WAVE":
+        return None
+    data = _data_chunk(file)
+    if data is None or not (data.n_channels and data.rate):
+        raise DecodeError("not_audio", "its header is cut off or damaged", "fetch the recording again")
+    demuxer = _BIG_ENDIAN.get((data.code, data.block_bytes // data.n_channels))
+    if demuxer is None:
+        raise DecodeError(
+            "no_decoder",
+            f"no decoder for a big-endian WAV (RIFX) of format {data.code:#06x}",
+            "convert it, to FLAC for example",
+        )
+    is_open = data.is_stream or bool(wave_options(file))
+    end = file.n_bytes if is_open else min(data.position + data.size, file.n_bytes)
+    layout = HeaderlessConfig(format=demuxer, sample_rate=data.rate, n_channels=data.n_channels)
+    return layout, file.part(data.position, end)
 
 
 def wave(file: Window) -> Promise:
@@ -61,35 +95,51 @@ def w64(file: Window) -> Promise:
     return Promise(n_data / byte_rate if byte_rate else None, n_bytes)
 
 
+@dataclass
 class _Data:
     """A WAV's data chunk and what its other chunks say of it."""
 
-    def __init__(self) -> None:
-        self.position = self.size = 0
-        self.is_stream = False
-        self._format = b""
+    order: Literal["little", "big"]
+    position: int = 0
+    size: int = 0
+    is_stream: bool = False
+    format: bytes = field(default=b"", repr=False)  # the ``fmt`` chunk
 
-    def describe(self, content: bytes) -> None:
-        """Take the ``fmt`` chunk."""
-        self._format = content
+    @property
+    def code(self) -> int:
+        """The kind of samples; that of an extensible format begins its GUID."""
+        code = self.number(0, 2)
+        return self.number(24, 28) & 0xFFFF if code == 0xFFFE else code
+
+    @property
+    def n_channels(self) -> int:
+        return self.number(2, 4)
+
+    @property
+    def rate(self) -> int:
+        return self.number(4, 8)
+
+    @property
+    def block_bytes(self) -> int:
+        return self.number(12, 14)
 
     @property
     def duration_s(self) -> float | None:
-        code, rate, byte_rate, block_bytes = (
-            int.from_bytes(self._format[start:end], "little")
-            for start, end in ((0, 2), (4, 8), (8, 12), (12, 14))
-        )
-        if code == 0xFFFE:  # extensible: the real code begins its GUID
-            code = int.from_bytes(self._format[24:26], "little")
-        if code in _BLOCK_CODES and block_bytes and rate:
-            return self.size / block_bytes * int.from_bytes(self._format[18:20], "little") / rate or None
-        return self.size / byte_rate if code in _PCM_CODES and byte_rate else None
+        if self.code in _BLOCK_CODES and self.block_bytes and self.rate:
+            return self.size / self.block_bytes * self.number(18, 20) / self.rate or None
+        byte_rate = self.number(8, 12)
+        return self.size / byte_rate if self.code in _PCM_CODES and byte_rate else None
+
+    def number(self, start: int, end: int) -> int:
+        """Return the number in bytes ``start`` to ``end`` of the ``fmt`` chunk."""
+        return int.from_bytes(self.format[start:end], self.order)
 
 
 def _data_chunk(file: Window) -> _Data | None:
-    data, wide_size, position = _Data(), 0, 12
+    data = _Data("big" if file.at(0, 4) == b"RIFX" else "little")
+    wide_size, position = 0, 12
     while len(chunk := file.at(position, 8)) == 8:
-        kind, size = chunk[:4], int.from_bytes(chunk[4:], "little")
+        kind, size = chunk[:4], int.from_bytes(chunk[4:], data.order)
         position += 8
         if kind == b"data":
             data.position, data.size = position, size
@@ -99,7 +149,7 @@ def _data_chunk(file: Window) -> _Data | None:
                 data.is_stream = 0x7FFFF000 <= size <= 0x80000000 or size >= 0xFFFFF000
             return data
         if kind == b"fmt ":
-            data.describe(file.read(min(size, 40)))
+            data.format = file.read(min(size, 40))
         elif kind == b"ds64":
             wide_size = int.from_bytes(file.read(16)[8:16], "little")
         position += size + size % 2
@@ -108,5 +158,6 @@ def _data_chunk(file: Window) -> _Data | None:
 
 def _chunk_fits(file: Window, position: int) -> bool:
     header = file.at(position, 8)
+    order: Literal["little", "big"] = "big" if file.at(0, 4) == b"RIFX" else "little"
     named = len(header) == 8 and all(0x20 <= byte < 0x7F for byte in header[:4])
-    return named and position + 8 + int.from_bytes(header[4:], "little") <= file.n_bytes + 1
+    return named and position + 8 + int.from_bytes(header[4:], order) <= file.n_bytes + 1
