@@ -134,10 +134,10 @@ def test_a_failure_says_why_and_counts_nothing() -> None:
 
 
 def test_marks_and_capitals_of_words_that_both_have() -> None:
-    marks, capitals = compare_writing("Hello, world. Are you there?", "hello world. Are You there")
+    marks, capitals = compare_writing("Hello, world. Are you there?", "hello world. Are You there", "en")
     assert marks == Matches(both=1, missing=2)
     assert capitals == Matches(both=1, extra=1, missing=1)
-    assert compare_writing("no marks at all", "No, marks.") == (Matches(), Matches())
+    assert compare_writing("no marks at all", "No, marks.", "en") == (Matches(), Matches())
     assert Matches().f1 is None and marks.f1 == pytest.approx(0.5)
 
 
