@@ -1,8 +1,8 @@
 """Words of a text in any script: how a text is split, and what of a word is compared.
 
-Everything that counts or compares words uses this module: error rates, differences between transcripts, pages,
-and the choice between hypotheses. A vowel sign, tone or point is part of its word. Languages of ``UNSPACED``
-are split into characters as a reader sees them (grapheme clusters).
+Everything that counts or compares words uses this module: error rates, differences between transcripts,
+pages, and the choice between hypotheses. A vowel sign, tone or point is part of its word. Languages of
+``UNSPACED`` are split into characters as a reader sees them (grapheme clusters).
 """
 
 from __future__ import annotations

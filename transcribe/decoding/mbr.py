@@ -48,7 +48,5 @@ def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:
     words = compared_words(hypothesis.text, hypothesis.language)
     best = max(rival.avg_logprob for rival in rivals)
     weights = [math.exp(SHARPNESS * (rival.avg_logprob - best)) for rival in rivals]
-    wrong = (
-        Levenshtein.distance(words, compared_words(rival.text, hypothesis.language)) for rival in rivals
-    )
+    wrong = (Levenshtein.distance(words, compared_words(rival.text, hypothesis.language)) for rival in rivals)
     return sum(weight * n for weight, n in zip(weights, wrong, strict=True)) / sum(weights)

@@ -49,7 +49,7 @@ def columns(text: str) -> int:
 
 
 def units_of(utterance: Utterance, max_columns: int) -> list[Unit]:
-    """Return the utterance's whole text, none wider than ``max_columns``; without word times, spread evenly."""
+    """Return the utterance's whole text, none wider than ``max_columns``; without word times, evenly."""
     text = " ".join(utterance.text.split())
     breaks = _breaks(text, utterance.language)
     if utterance.words:
@@ -131,7 +131,7 @@ def _split(unit: Unit, max_columns: int, language: str) -> list[Unit]:
 
 
 def _whole_characters(text: str) -> list[str]:
-    """Return the parts of a word that is wider than a line: characters, with the letters that hang on them."""
+    """Return the parts of a word wider than a line: characters, with the letters that hang on them."""
     found: list[str] = []
     for character in CharacterBreaker(text, ""):
         if found and (_HELD.search(found[-1]) or _HANGING.match(character)):

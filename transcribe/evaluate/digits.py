@@ -32,9 +32,12 @@ HUNDRED = {"en": "hundred", "de": "hundert"}
 LINKS = {"en": {"and"}}
 """Left out of number words, where some say them and some do not."""
 
-_ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670]")
-"""Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic, which some write and some do not. Marks of
-other scripts are vowels and tones."""
+_ACCENTS = re.compile(
+    "[\u0300-\u036f"  # Latin, Greek, Cyrillic
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew
+    "\u064b-\u065f\u0670]"  # Arabic
+)
+"""Accents and points that some write and some do not. Marks of other scripts are vowels and tones."""
 
 Table = dict[tuple[str, ...], str]
 
@@ -104,7 +107,7 @@ def _table(language: str) -> tuple[Table, int]:
 
 
 def _words(text: str) -> list[str]:
-    """Return words without case, accents and punctuation; digits that commas or points divide are one number."""
+    """Return words without case, accents and marks; digits that commas or points divide are one number."""
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     plain = re.sub(r"(?<=\d)[.,'](?=\d{3}\b)", "", plain)
     return [part for word in compared_words(plain, "") for part in re.findall(r"\d+|\D+", word)]

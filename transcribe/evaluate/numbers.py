@@ -19,7 +19,9 @@ def spelled(digits: str, language: str) -> str:
 
     one_by_one = digits.startswith("0") or len(digits) > _longest(language)
     try:
-        return " ".join(num2words.num2words(int(part), lang=language) for part in (digits if one_by_one else [digits]))
+        return " ".join(
+            num2words.num2words(int(part), lang=language) for part in (digits if one_by_one else [digits])
+        )
     except Exception:
         return digits
 

@@ -34,7 +34,7 @@ class Score:
     """Counts of one recording; a failure, and a recording whose reference is unknown, has none."""
 
     text: str = ""
-    error: str = ""  # why there is no transcript
+    error: str = ""  # why there is no transcript, or no count
     words: ErrorCount | None = None  # by the normaliser's tokens; None: what is said is unknown
     characters: ErrorCount | None = None  # only their sum: substitutions stand for all
     digits: ErrorCount | None = None  # the same; None: the reference has fewer than MIN_DIGITS
@@ -52,10 +52,20 @@ class Score:
 def score(reference: Reference, answer: Transcript | Failure, normalise: Normaliser) -> Score:
     """Count the errors of ``answer``: all its words where the reference is empty, since then nobody speaks.
 
-    Needs the extra ``evaluate``.
+    Whatever the normaliser or a library raises becomes the score's ``error``: it must not cost the figures of
+    the other recordings. Needs the extra ``evaluate``.
     """
     if isinstance(answer, Failure):
         return Score(error=answer.error)
+    try:
+        return _scored(reference, answer, normalise)
+    except ImportError:  # the extra is missing: nothing can be scored
+        raise
+    except Exception as error:
+        return Score(answer.text, error=f"not_scored: {error!r}"[:300])
+
+
+def _scored(reference: Reference, answer: Transcript, normalise: Normaliser) -> Score:
     found = answer.language if answer.language_source == "vote" else None
     if reference.speechless:
         n_invented = len(tokens(answer.text, answer.language))
