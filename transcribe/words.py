@@ -50,7 +50,7 @@ def compared_words(text: str, language: str) -> list[str]:
 
     Punctuation divides words: "l'homme" is two.
     """
-    words = fold(text, language).translate(_LETTERS).split()
+    words = _fold(text, language).translate(_LETTERS).split()
     return characters("".join(words)) if language in UNSPACED else words
 
 
@@ -59,11 +59,12 @@ def characters(text: str) -> list[str]:
     return list(CharacterBreaker(_SPACES.sub("", text), ""))
 
 
-def fold(text: str, language: str) -> str:
+def _fold(text: str, language: str) -> str:
     """Return ``text`` in small letters of one width, without invisible characters. Accents stay."""
+    text = unicodedata.normalize("NFKC", text)
     if language in ("tr", "az"):
         text = text.translate(_DOTLESS)
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = unicodedata.normalize("NFKC", text.lower())
     text = text.replace(f"i{_DOT_ABOVE}", "i")  # İ in small letters
     return _SARA_AM.sub(lambda found: found[2] + chr(ord(found[3]) + 1), text)
 

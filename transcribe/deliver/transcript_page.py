@@ -139,6 +139,6 @@ def _doubt(word: Word) -> int:
 def _differing(versions: Sequence[Version]) -> list[set[int]]:
     """Return the words of each of two versions (by ``id``) that the other one does not have."""
     sides = [_words(version.transcript) for version in versions]
-    texts = ([word.text for word in words] for words in sides)
-    places = differing_words(*texts, versions[-1].transcript.language)
+    old, new = ([word.text for word in words] for words in sides)
+    places = differing_words(old, new, versions[-1].transcript.language)
     return [{id(words[n]) for n in found} for words, found in zip(sides, places, strict=True)]
