@@ -40,7 +40,7 @@ FLOORS = (
     {"errors", "clock", "payload"},
     {"requirements"},
     {"parallel"},
-    {"languages", "layers", "section", "job_config", "config", "deliver.profile"},
+    {"languages", "words", "layers", "section", "job_config", "config", "deliver.profile"},
     {"engines.names", "engines.cpu"},
     {"storage"},
     {"models"},

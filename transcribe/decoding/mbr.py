@@ -9,13 +9,12 @@ nothing; between two decodings that heard the audio differently it does.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from transcribe.languages import UNSPACED
 from transcribe.types import Candidate, Hypothesis
+from transcribe.words import compared_words
 
 SHARPNESS = 10.0
 """How much a nat of mean log-probability a token counts. To ``select`` values between 5 and 20 are alike; the
@@ -36,7 +35,7 @@ def expected_error_rate(hypothesis: Hypothesis) -> float:
 
     A better sign than a low log-probability: a beam unsure of letters and pauses may yet agree on the words.
     """
-    n_words = len(_words(hypothesis.text, hypothesis.language))
+    n_words = len(compared_words(hypothesis.text, hypothesis.language))
     return _risk(hypothesis, _found(hypothesis)) / max(1, n_words)
 
 
@@ -46,12 +45,8 @@ def _found(hypothesis: Hypothesis) -> tuple[Candidate, ...]:
 
 def _risk(hypothesis: Hypothesis, rivals: Sequence[Candidate]) -> float:
     """Expected number of wrong words, if one of ``rivals`` is what was said."""
-    words = _words(hypothesis.text, hypothesis.language)
+    words = compared_words(hypothesis.text, hypothesis.language)
     best = max(rival.avg_logprob for rival in rivals)
     weights = [math.exp(SHARPNESS * (rival.avg_logprob - best)) for rival in rivals]
-    wrong = (Levenshtein.distance(words, _words(rival.text, hypothesis.language)) for rival in rivals)
+    wrong = (Levenshtein.distance(words, compared_words(rival.text, hypothesis.language)) for rival in rivals)
     return sum(weight * n for weight, n in zip(weights, wrong, strict=True)) / sum(weights)
-
-
-def _words(text: str, language: str) -> list[str]:
-    return re.findall(r"\w" if language in UNSPACED else r"\w+", text.casefold())

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rapidfuzz.distance import Levenshtein
-
 from transcribe.deliver.sound import Sound
 from transcribe.pages.page import render
+from transcribe.tables.word_diff import differing_words
 from transcribe.types import Transcript, Utterance, Word
 
 
@@ -48,7 +46,7 @@ def transcript_page(versions: Sequence[Version], sound: Sound | None, why_silent
     duration_s = max(
         [sound.duration_s if sound else 0.0, *(v.transcript.duration_s for v in versions), 0.001]
     )
-    differing = _differing([_words(v.transcript) for v in versions]) if len(versions) == 2 else [set()]
+    differing = _differing(versions) if len(versions) == 2 else [set()]
     html = render(
         "transcript.j2",
         recording=first.recording,
@@ -138,12 +136,9 @@ def _doubt(word: Word) -> int:
     return round(100 * min(1.0, max(0.0, (1 - word.probability) / 0.7)))
 
 
-def _differing(sides: Sequence[Sequence[Word]]) -> list[set[int]]:
-    """Of two lists of words, those (by ``id``) that the other one has not; case and punctuation apart."""
-    texts = [[re.sub(r"[\W_]", "", word.text).casefold() for word in words] for words in sides]
-    found: list[set[int]] = [set(), set()]
-    for edit in Levenshtein.opcodes(*texts):
-        if edit.tag != "equal":
-            found[0].update(map(id, sides[0][edit.src_start : edit.src_end]))
-            found[1].update(map(id, sides[1][edit.dest_start : edit.dest_end]))
-    return found
+def _differing(versions: Sequence[Version]) -> list[set[int]]:
+    """Return the words of each of two versions (by ``id``) that the other one does not have."""
+    sides = [_words(version.transcript) for version in versions]
+    old, new = ([word.text for word in words] for words in sides)
+    places = differing_words(old, new, versions[-1].transcript.language)
+    return [{id(words[n]) for n in found} for words, found in zip(sides, places, strict=True)]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
+
+from icu4py.breakers import CharacterBreaker, LineBreaker
 
 from transcribe.languages import UNSPACED
 from transcribe.transcript.abbreviations import is_abbreviation
-from transcribe.types import Utterance
+from transcribe.types import Utterance, Word
+from transcribe.words import SENTENCE_MARKS
 
 SENTENCE, CLAUSE, WORD = range(3)
 """What ends with a unit."""
 
-_SENTENCE_ENDS = tuple(".?!…。？！؟।॥۔።")
-_CLAUSE_ENDS = tuple(",;:،؛，；：、—–")
+_SENTENCE_ENDS = (*SENTENCE_MARKS, "…")
+_CLAUSE_ENDS = tuple(",;:،؛，；：、､၊፣፤፥—–")
 _QUOTES = "\"'»”’」』)）"
-_FOLLOWERS = "ะาำๅๆฯະາຳໆー々"
-"""Letters of Thai, Lao and Japanese that belong to what stands before them."""
+_HELD = re.compile("[เแโใไເແໂໃໄ\u17d2\u1039]$")
+"""What a character of Thai, Lao, Khmer or Burmese cannot end with: the consonant follows."""
+_HANGING = re.compile("[ะาำๅๆฯະາຳໆာါး]|[က-အ]်")
+"""Letters of Thai, Lao and Burmese that belong to the character before them."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,26 @@ def columns(text: str) -> int:
 
 
 def units_of(utterance: Utterance, max_columns: int) -> list[Unit]:
-    """The utterance's whole text, none wider than ``max_columns``; without word times, spread evenly."""
-    whole = _joined(_slices(utterance), utterance.language in UNSPACED)
-    return [part for unit in whole for part in _split(unit, max_columns)]
+    """Return the utterance's whole text, none wider than ``max_columns``; without word times, evenly."""
+    text = " ".join(utterance.text.split())
+    breaks = _breaks(text, utterance.language)
+    if utterance.words:
+        units = _joined(_slices(text, utterance.words), breaks)
+    else:
+        parts = [text[start:end] for start, end in pairwise([0, *sorted(breaks)])]
+        units = _spread(parts, _ms(utterance.start_s), _ms(utterance.end_s))
+    return [part for unit in units for part in _split(unit, max_columns, utterance.language)]
+
+
+def _breaks(text: str, language: str) -> set[int]:
+    """Return where a line may end (UAX #14): behind the spaces, or, without spaces, between words or phrases.
+
+    A language with spaces breaks only at them, though Unicode would allow it behind a hyphen, too.
+    """
+    ends = set(accumulate(map(len, LineBreaker(text, f"{language}@lb=strict;lw=phrase"))))
+    if language in UNSPACED:
+        return ends
+    return {end for end in ends if end == len(text) or text[end - 1] in " \u200b"}
 
 
 def _columns(character: str) -> int:
@@ -61,16 +84,11 @@ def _what_ends(text: str) -> int:
     return SENTENCE if bare.endswith(_SENTENCE_ENDS) else CLAUSE if bare.endswith(_CLAUSE_ENDS) else WORD
 
 
-def _slices(utterance: Utterance) -> Iterator[Unit]:
-    """A slice of the text for each word, from its beginning to the next one's; none of it is left out."""
-    text = " ".join(utterance.text.split())
-    if not utterance.words:
-        parts = list(text) if utterance.language in UNSPACED else text.split()
-        yield from _spread(parts, _ms(utterance.start_s), _ms(utterance.end_s), utterance.language)
-        return
+def _slices(text: str, words: Sequence[Word]) -> Iterator[tuple[int, Unit]]:
+    """Yield where each word begins in the text, and the text from there to the next word's beginning."""
     found: list[tuple[int, int, int]] = []  # where it begins in the text; its time
     at = 0
-    for word in utterance.words:
+    for word in words:
         start, end_ms = text.find(word.text, at), _ms(word.end_s)
         if found and start < 0:  # a text step has changed it: its time goes to the one before
             found[-1] = (*found[-1][:2], end_ms)
@@ -79,55 +97,60 @@ def _slices(utterance: Utterance) -> Iterator[Unit]:
         at = max(start, 0) + len(word.text)
     ends = [*(start for start, _, _ in found[1:]), len(text)]
     for (start, start_ms, end_ms), end in zip(found, ends, strict=True):
-        yield Unit.of(text[start:end].strip(), start_ms, end_ms, text[:start].endswith(" "))
+        yield start, Unit.of(text[start:end].strip(), start_ms, end_ms, text[:start].endswith(" "))
 
 
-def _joined(units: Iterator[Unit], is_unspaced: bool) -> Iterator[Unit]:
-    """Together what must not be torn apart: ``l'`` and ``homme``, a mark and what it is written behind."""
+def _joined(slices: Iterator[tuple[int, Unit]], breaks: set[int]) -> Iterator[Unit]:
+    """Join what no line break may divide: ``l'`` and ``homme``, the characters of a Thai word."""
     held: Unit | None = None
-    for unit in units:
+    for start, unit in slices:
         if held is None or not unit.text:
             held = held or unit
-        elif unit.is_spaced or (is_unspaced and _may_part(held.text, unit.text)):
+        elif start in breaks:
             yield held
             held = unit
         else:
-            held = Unit.of(held.text + unit.text, held.start_ms, unit.end_ms, held.is_spaced)
+            space = " " if unit.is_spaced else ""
+            held = Unit.of(held.text + space + unit.text, held.start_ms, unit.end_ms, held.is_spaced)
     if held is not None and held.text:
         yield held
 
 
-def _may_part(before: str, after: str) -> bool:
-    """May a line end between two characters of a script without spaces?"""
-    first = after[0]
-    kind = unicodedata.category(first)
-    if kind.startswith("M") or kind in ("Pe", "Pf", "Po") or first in _FOLLOWERS:
-        return False
-    if unicodedata.category(before[-1]) in ("Ps", "Pi"):
-        return False
-    return not (first.isascii() and before[-1].isascii() and first.isalnum() and before[-1].isalnum())
-
-
-def _split(unit: Unit, max_columns: int) -> list[Unit]:
-    """In parts that fit on a line; most units are one."""
+def _split(unit: Unit, max_columns: int, language: str) -> list[Unit]:
+    """Return the unit in parts that fit on a line; most units are one."""
     if unit.n_columns <= max_columns:
         return [unit]
     parts = [""]
-    for character in unit.text:
-        if columns(parts[-1] + character) > max_columns:
-            parts.append("")
-        parts[-1] += character
-    found = list(_spread(parts, unit.start_ms, unit.end_ms, "zh"))
+    for piece in LineBreaker(unit.text, f"{language}@lb=strict"):
+        for character in [piece] if columns(piece.rstrip()) <= max_columns else _whole_characters(piece):
+            if columns((parts[-1] + character).rstrip()) > max_columns and parts[-1]:
+                parts.append("")
+            parts[-1] += character
+    found = list(_spread(parts, unit.start_ms, unit.end_ms))
     return [replace(found[0], is_spaced=unit.is_spaced), *found[1:]]
 
 
-def _spread(parts: Sequence[str], start_ms: int, end_ms: int, language: str) -> Iterator[Unit]:
-    """The time in shares of their widths."""
+def _whole_characters(text: str) -> list[str]:
+    """Return the parts of a word wider than a line: characters, with the letters that hang on them."""
+    found: list[str] = []
+    for character in CharacterBreaker(text, ""):
+        if found and (_HELD.search(found[-1]) or _HANGING.match(character)):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+def _spread(parts: Sequence[str], start_ms: int, end_ms: int) -> Iterator[Unit]:
+    """Yield the parts with the time in shares of their widths."""
     shares = list(accumulate((columns(part) for part in parts), initial=0))
     scale = (end_ms - start_ms) / max(1, shares[-1])
+    is_spaced = False
     for n, part in enumerate(parts):
         begin, end = start_ms + round(scale * shares[n]), start_ms + round(scale * shares[n + 1])
-        yield Unit.of(part, begin, end, language not in UNSPACED)
+        if part.strip():
+            yield Unit.of(part.strip(), begin, end, is_spaced)
+        is_spaced = part.endswith(" ")
 
 
 def _ms(time_s: float) -> int:

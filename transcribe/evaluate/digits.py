@@ -12,6 +12,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from transcribe.evaluate.numbers import spelled
+from transcribe.words import compared_words
+
 LARGEST = 9999
 OH = {"en": {"oh", "o", "nought"}, "ru": {"нуль"}}
 """Further words for 0."""
@@ -28,6 +31,13 @@ HUNDRED = {"en": "hundred", "de": "hundert"}
 """After a number from 11 to 99: two zeros more."""
 LINKS = {"en": {"and"}}
 """Left out of number words, where some say them and some do not."""
+
+_ACCENTS = re.compile(
+    "[\u0300-\u036f"  # Latin, Greek, Cyrillic
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew
+    "\u064b-\u065f\u0670]"  # Arabic
+)
+"""Accents and points that some write and some do not. Marks of other scripts are vowels and tones."""
 
 Table = dict[tuple[str, ...], str]
 
@@ -85,14 +95,9 @@ def _beside_a_number(words: Sequence[str], at: int, table: Table) -> bool:
 @functools.cache
 def _table(language: str) -> tuple[Table, int]:
     """Number words → digits, and the most words that a number has."""
-    import num2words
-
     table: Table = {}
-    try:
-        spelled = [num2words.num2words(number, lang=language) for number in range(LARGEST + 1)]
-    except NotImplementedError:
-        return {}, 0
-    for number, text in enumerate(spelled):
+    for number in range(LARGEST + 1):
+        text = spelled(str(number), language)
         words = tuple(word for word in _words(text) if word not in LINKS.get(language, ()))
         table.setdefault(words, str(number))
         table.setdefault(tuple(_words(text)), str(number))
@@ -102,8 +107,7 @@ def _table(language: str) -> tuple[Table, int]:
 
 
 def _words(text: str) -> list[str]:
-    """Lower case, without accents and punctuation; digits that commas or points divide are one number."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    """Return words without case, accents and marks; digits that commas or points divide are one number."""
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     plain = re.sub(r"(?<=\d)[.,'](?=\d{3}\b)", "", plain)
-    return re.findall(r"\d+|[^\W\d_]+", plain)
+    return [part for word in compared_words(plain, "") for part in re.findall(r"\d+|\D+", word)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from transcribe.errors import ConfigError
 from transcribe.evaluate.word_error import tokens
 from transcribe.languages import UNSPACED
+from transcribe.words import characters
 
 Normaliser = Callable[[str, str], list[str]]
 """(text, language) → words, or characters of a language in UNSPACED."""
@@ -21,11 +22,11 @@ def _spelled(text: str, language: str) -> list[str]:
 
 
 def _basic(text: str, language: str) -> list[str]:
-    return tokens(text, language if language in UNSPACED else "")
+    return tokens(text, "" if language == "en" else language)
 
 
 def _verbatim(text: str, language: str) -> list[str]:
-    return [c for c in text if not c.isspace()] if language in UNSPACED else text.split()
+    return characters(text) if language in UNSPACED else text.split()
 
 
 NORMALISERS: dict[str, Normaliser] = {

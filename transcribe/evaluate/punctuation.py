@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from transcribe.words import split_words, word_key
+
 MARKS = ".,?!:;"
-_FULL_WIDTH = str.maketrans("。，？！：；、", ".,?!:;,")
+_SAME = str.maketrans("。，？！：；、｡､؟،؛۔।॥።፣፤፥။၊។", ".,?!:;,.,?,;....,;:.,.")
+"""Marks of other scripts, as those of MARKS that they stand for."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,13 @@ class Matches:
         return 2 * self.both / n if n else None
 
 
-def compare_writing(reference: str, hypothesis: str) -> tuple[Matches, Matches]:
+def compare_writing(reference: str, hypothesis: str, language: str) -> tuple[Matches, Matches]:
     """(marks after words, words that begin with a capital) of the words that both texts have.
 
     A reference without any marks says nothing of punctuation, one without small or without capital letters
     nothing of capitals: then there are no matches.
     """
-    wanted, heard = _words(reference), _words(hypothesis)
+    wanted, heard = _words(reference, language), _words(hypothesis, language)
     marks = capitals = Matches()
     for edit in Levenshtein.opcodes([w[0] for w in wanted], [w[0] for w in heard]):
         if edit.tag != "equal":
@@ -57,12 +59,15 @@ def _match(wanted: str, heard: str) -> Matches:
     return Matches(extra=int(bool(heard)), missing=int(bool(wanted)))
 
 
-def _words(text: str) -> list[tuple[str, str, str]]:
-    """(word in small letters, its last mark or "", "A" or "") of each word."""
+def _words(text: str, language: str) -> list[tuple[str, str, str]]:
+    """Return (word in small letters, its last mark or "", "A" or "") of each word."""
     found = []
-    for part in text.translate(_FULL_WIDTH).split():
-        word = re.sub(r"[\W_]", "", part)
-        mark = re.search(rf"[{re.escape(MARKS)}](?=[^\w{re.escape(MARKS)}]*$)", part)
-        if word:
-            found.append((word.casefold(), mark[0] if mark else "", "A" if word[0].isupper() else ""))
+    for part in split_words(text, language):
+        letters = [n for n, character in enumerate(part) if word_key(character, language)]
+        if not letters:
+            continue
+        after = part[letters[-1] + 1 :].translate(_SAME)
+        mark = next((character for character in reversed(after) if character in MARKS), "")
+        capital = "A" if part[letters[0]].isupper() else ""
+        found.append((word_key(part, language), mark, capital))
     return found

@@ -16,7 +16,7 @@ from transcribe.evaluate.punctuation import Matches, compare_writing
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.speakers import Pair, assigned
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
-from transcribe.evaluate.word_error import ErrorCount, best_span, tokens
+from transcribe.evaluate.word_error import ErrorCount, best_span, tokens, without_remarks
 from transcribe.types import Failure, Transcript, Utterance
 
 MIN_DIGITS = 2
@@ -31,11 +31,11 @@ Edit = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of one recording; a failure, and a recording without a reference, has none."""
+    """Counts of one recording; a failure, and a recording whose reference is unknown, has none."""
 
     text: str = ""
-    error: str = ""  # why there is no transcript
-    words: ErrorCount | None = None  # by the normaliser's tokens; None: no reference
+    error: str = ""  # why there is no transcript, or no count
+    words: ErrorCount | None = None  # by the normaliser's tokens; None: what is said is unknown
     characters: ErrorCount | None = None  # only their sum: substitutions stand for all
     digits: ErrorCount | None = None  # the same; None: the reference has fewer than MIN_DIGITS
     speakers: ErrorCount | None = None  # of the best assignment of speakers or channels (cpWER)
@@ -50,14 +50,27 @@ class Score:
 
 
 def score(reference: Reference, answer: Transcript | Failure, normalise: Normaliser) -> Score:
-    """Needs the extra ``evaluate``."""
+    """Count the errors of ``answer``: all its words where the reference is empty, since then nobody speaks.
+
+    Whatever the normaliser or a library raises becomes the score's ``error``: it must not cost the figures of
+    the other recordings. Needs the extra ``evaluate``.
+    """
     if isinstance(answer, Failure):
         return Score(error=answer.error)
+    try:
+        return _scored(reference, answer, normalise)
+    except ImportError:  # the extra is missing: nothing can be scored
+        raise
+    except Exception as error:
+        return Score(answer.text, error=f"not_scored: {error!r}"[:300])
+
+
+def _scored(reference: Reference, answer: Transcript, normalise: Normaliser) -> Score:
     found = answer.language if answer.language_source == "vote" else None
     if reference.speechless:
         n_invented = len(tokens(answer.text, answer.language))
         return Score(answer.text, language=found, n_invented=n_invented, speechless_s=answer.duration_s)
-    if not reference.whole_text:
+    if not _is_known(reference):
         return Score(answer.text, language=found)
     pairs = _pairs(reference, answer, normalise)
     counts, edits = zip(*(_count(wanted, heard) for wanted, heard in pairs), strict=True)
@@ -65,7 +78,9 @@ def score(reference: Reference, answer: Transcript | Failure, normalise: Normali
     errors = sum(counts, ErrorCount())
     speakers = _speaker_errors(reference, answer, pairs, normalise)
     n_swapped = errors.errors - speakers.errors if speakers and reference.channel_texts else 0
-    marks, capitals = compare_writing(reference.text or "", answer.text)
+    marks, capitals = compare_writing(
+        without_remarks(reference.text or ""), without_remarks(answer.text), reference.language
+    )
     return Score(
         answer.text,
         words=errors,
@@ -79,6 +94,11 @@ def score(reference: Reference, answer: Transcript | Failure, normalise: Normali
         times=_times(reference, answer),
         language=found,
     )
+
+
+def _is_known(reference: Reference) -> bool:
+    """Return True if the reference says what is said; an empty text says that nothing is."""
+    return reference.text is not None or bool(reference.channel_texts or reference.speaker_texts)
 
 
 def _pairs(reference: Reference, answer: Transcript, normalise: Normaliser) -> list[Pair]:
@@ -163,9 +183,12 @@ def _digit_errors(reference: Reference, answer: Transcript) -> ErrorCount | None
 
 
 def digit_errors(reference: str, hypothesis: str, language: str) -> ErrorCount | None:
-    """Of digits alone, however they are read and grouped; None if the reference has too few to tell."""
-    wanted = digits(reference, language)
-    return _distance(wanted, digits(hypothesis, language)) if len(wanted) >= MIN_DIGITS else None
+    """Count wrong digits, however they are read and grouped; None if the reference has too few to tell.
+
+    Remarks in brackets hold no digits, as they hold no words.
+    """
+    wanted, heard = (digits(without_remarks(text), language) for text in (reference, hypothesis))
+    return _distance(wanted, heard) if len(wanted) >= MIN_DIGITS else None
 
 
 def _times(reference: Reference, answer: Transcript) -> TimeErrors:

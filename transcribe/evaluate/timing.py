@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from transcribe.evaluate.word_error import tokens
-from transcribe.languages import UNSPACED
 
 TimedText = tuple[float, float, str]
 """start_s, end_s, word."""
@@ -119,7 +118,7 @@ def compare_word_times(
 
 def _pieces(words: Iterable[TimedText], language: str) -> list[_Piece]:
     # The English normaliser joins and expands words ("twenty five" → 25), which would lose their times.
-    plain = language if language in UNSPACED else ""
+    plain = "" if language == "en" else language
     pieces = []
     for start_s, end_s, text in words:
         texts = tokens(text, plain)

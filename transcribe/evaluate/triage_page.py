@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
-from rapidfuzz.distance import Levenshtein
-
 from transcribe.evaluate.triage import Findings, Tried
+from transcribe.languages import UNSPACED
 from transcribe.pages.page import render
+from transcribe.tables.word_diff import differing_words
+from transcribe.words import split_words
 
 
 def triage_page(found: Findings) -> str:
@@ -20,7 +19,7 @@ def triage_page(found: Findings) -> str:
         conclusion=found.conclusion,
         stage=found.stage,
         why=found.why,
-        tried=[_shown(one, wanted.split(), found.tried[0].text) for one in found.tried],
+        tried=[_shown(one, wanted, found.tried[0].text) for one in found.tried],
     )
 
 
@@ -41,7 +40,7 @@ def as_text(found: Findings) -> str:
     return "\n".join(lines)
 
 
-def _shown(one: Tried, wanted: Sequence[str], first: str) -> dict[str, Any]:
+def _shown(one: Tried, wanted: str, first: str) -> dict[str, Any]:
     transcript = one.transcript
     utterances = transcript.utterances if transcript else ()
     doubts = sorted({u.verdict for u in utterances if u.verdict != "ok"})
@@ -56,18 +55,13 @@ def _shown(one: Tried, wanted: Sequence[str], first: str) -> dict[str, Any]:
         "covered_s": transcript.coverage.covered_s if transcript else 0.0,
         "verdicts": ", ".join(doubts),
         "is_same": bool(one.variant.settings or one.variant.drop_hint) and one.text == first,
-        "words": _marked(one.text.split(), wanted),
+        "words": _marked(one.text, wanted, transcript.language if transcript else ""),
+        "space": "" if transcript and transcript.language in UNSPACED else " ",
     }
 
 
-def _marked(words: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, bool]]:
-    """Each word, and whether the wanted text has another one there; case and punctuation apart."""
-    differs = [False] * len(words)
-    for edit in Levenshtein.opcodes([_plain(word) for word in wanted], [_plain(word) for word in words]):
-        if edit.tag != "equal":
-            differs[edit.dest_start : edit.dest_end] = [True] * (edit.dest_end - edit.dest_start)
-    return list(zip(words, differs, strict=True))
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"^[\W_]+|[\W_]+$", "", word).casefold()
+def _marked(text: str, wanted: str, language: str) -> list[tuple[str, bool]]:
+    """Return each word, and whether the wanted text has another one there; case and punctuation apart."""
+    words = split_words(text, language)
+    _, differs = differing_words(split_words(wanted, language), words, language)
+    return [(word, n in differs) for n, word in enumerate(words)]

@@ -1,7 +1,7 @@
 """Error counts of a hypothesis against a reference, on normalised text.
 
-English is normalised with Whisper's English normaliser (contractions, spelling variants, numbers), every
-other language with its basic one (case, punctuation). Languages written without spaces are counted by
+English is normalised with Whisper's English normaliser (contractions, spelling variants, numbers), in every
+other language case and punctuation count for nothing. Languages written without spaces are counted by
 character, so their "word error rate" is a character error rate; all others by word.
 """
 
@@ -12,7 +12,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transcribe.languages import UNSPACED
+from transcribe.evaluate.numbers import spelled
+from transcribe.words import compared_words
+
+_NUMBER_IN_BRACKETS = re.compile(r"\((\+?\d[\d ]*)\)(?=[\s-]*\d)")
+"""As in (555) 123-4567: it is spoken."""
+_REMARK = re.compile(r"\[[^\[\]]*\]|<[^<>]*>|\([^()]*\)|［[^［］]*］|＜[^＜＞]*＞|（[^（）]*）|【[^【】]*】")
+"""One without another in it."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +75,29 @@ def count_errors(
 
 
 def tokens(text: str, language: str, *, spell_numbers: bool = False) -> list[str]:
-    """Normalised words (characters for a language in UNSPACED), in order; empty text gives none.
+    """Return normalised words (characters for a language in UNSPACED), without remarks in brackets.
 
     ``spell_numbers``: digits become words of the language, so that "7" and "sept" are the same. English
     needs no such help: its normaliser writes numbers as digits. A language that num2words does not know
     (Chinese, for one) keeps its digits.
     """
-    if spell_numbers and language != "en":
-        text = re.sub(r"\d+", lambda digits: f" {_spelled(digits[0], language)} ", text)
-    return _normalizer(language)(text).split()
+    text = without_remarks(text)
+    if language == "en":
+        try:
+            return _english()(text).split()
+        except Exception:  # it has its limits, too: a number of some thousand digits
+            return compared_words(text, language)
+    if spell_numbers:
+        text = re.sub(r"\d+", lambda digits: f" {spelled(digits[0], language)} ", text)
+    return compared_words(text, language)
+
+
+def without_remarks(text: str) -> str:
+    """Return ``text`` without what nobody says: ``[noise]``, ``(laughter)``, ``<unk>``, ``[00:01:07]``."""
+    text, n_found = _NUMBER_IN_BRACKETS.sub(r" \1 ", text), 1
+    while n_found:
+        text, n_found = _REMARK.subn(" ", text)
+    return text
 
 
 def best_span(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int]:
@@ -104,25 +124,8 @@ def best_span(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int,
 
 
 @functools.cache
-def _normalizer(language: str) -> Callable[[str], str]:
-    from whisper_normalizer.basic import BasicTextNormalizer
+def _english() -> Callable[[str], str]:
     from whisper_normalizer.english import EnglishTextNormalizer
 
-    normalizer: Callable[[str], str]
-    if language == "en":
-        normalizer = EnglishTextNormalizer()
-    else:
-        normalizer = BasicTextNormalizer(split_letters=language in UNSPACED)
+    normalizer: Callable[[str], str] = EnglishTextNormalizer()
     return normalizer
-
-
-@functools.cache
-def _spelled(digits: str, language: str) -> str:
-    """``digits`` in words; digit by digit after a leading zero, as in a telephone number."""
-    import num2words
-
-    numbers = list(digits) if digits.startswith("0") else [digits]
-    try:
-        return " ".join(num2words.num2words(int(number), lang=language) for number in numbers)
-    except NotImplementedError:
-        return digits

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
 from transcribe.languages import UNSPACED
+from transcribe.words import split_words, word_key
 
 N_AROUND = 4
 """Words that are shown before and after a difference."""
@@ -41,11 +41,11 @@ class WordDiff:
 
 def word_diff(old: str, new: str, language: str) -> WordDiff:
     """``language`` of the new text: those that are written without spaces are compared by character."""
-    before, after = _words(old, language), _words(new, language)
+    before, after = split_words(old, language), split_words(new, language)
     between = "" if language in UNSPACED else " "
     counts = {"replace": 0, "delete": 0, "insert": 0}
     shown: list[str] = []
-    edits = Levenshtein.opcodes([_key(word) for word in before], [_key(word) for word in after])
+    edits = Levenshtein.opcodes(*([word_key(word, language) for word in side] for side in (before, after)))
     for edit in edits:
         left = between.join(before[edit.src_start : edit.src_end])
         right = between.join(after[edit.dest_start : edit.dest_end])
@@ -59,19 +59,14 @@ def word_diff(old: str, new: str, language: str) -> WordDiff:
     return WordDiff(len(before), len(after), counts["replace"], counts["delete"], counts["insert"], text)
 
 
-def _words(text: str, language: str) -> list[str]:
-    """In order; punctuation that stands alone belongs to the word before it."""
-    words: list[str] = []
-    for part in re.sub(r"\s", "", text) if language in UNSPACED else text.split():
-        if words and not _key(part):
-            words[-1] += part if language in UNSPACED else f" {part}"
-        else:
-            words.append(part)
-    return words
-
-
-def _key(word: str) -> str:
-    return re.sub(r"[\W_]", "", word).casefold()
+def differing_words(old: Sequence[str], new: Sequence[str], language: str) -> tuple[set[int], set[int]]:
+    """Return the places of the words of each side that the other one does not have there."""
+    found: tuple[set[int], set[int]] = (set(), set())
+    for edit in Levenshtein.opcodes(*([word_key(word, language) for word in side] for side in (old, new))):
+        if edit.tag != "equal":
+            found[0].update(range(edit.src_start, edit.src_end))
+            found[1].update(range(edit.dest_start, edit.dest_end))
+    return found
 
 
 def _shortened(words: Sequence[str], between: str, has_left: bool, is_last: bool) -> str:

@@ -8,7 +8,6 @@ echo stays, and an echo is nobody's source.
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, median
@@ -16,6 +15,7 @@ from statistics import mean, median
 from transcribe.speech.echo import MAX_DELAY_S
 from transcribe.types import Utterance, Word
 from transcribe.verdicts import Doubt, Status, Verdict
+from transcribe.words import word_key
 
 ECHO = str(Verdict(Status.REJECTED, Doubt.ECHO))
 LEAST_WORDS = 3
@@ -141,4 +141,4 @@ def _at_delay(possible: Sequence[Pair], delay_s: float) -> list[Pair]:
 
 
 def _name(word: Word) -> str:
-    return re.sub(r"\W", "", word.text.casefold())
+    return word_key(word.text, "")

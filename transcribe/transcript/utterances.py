@@ -9,8 +9,9 @@ from transcribe.decoding.guards import compression_ratio
 from transcribe.tracks import Span, Tracks
 from transcribe.transcript.abbreviations import is_abbreviation
 from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Utterance, Word
+from transcribe.words import SENTENCE_MARKS
 
-SENTENCE_ENDS = tuple(".?!。？！؟।")
+SENTENCE_ENDS = tuple(SENTENCE_MARKS)
 LONGEST_PAUSE_S = 1.0
 """A pause between words that ends an utterance."""
 LONGEST_UTTERANCE_S = 30.0

@@ -42,6 +42,12 @@ def test_languages_without_spaces_are_compared_by_characters():
     assert select(*as_words) is as_words[0]  # one word each, all different: the more probable
 
 
+def test_vowel_signs_are_part_of_words():
+    hindi = found("यह की है", "यह का है", step=0.0, language="hi")
+    assert expected_error_rate(hindi) == 1 / 6
+    assert expected_error_rate(found("ที่ดี", "ทีดี", step=0.0, language="th")) == 1 / 4
+
+
 def test_without_candidates_the_more_probable_wins():
     left, right = (Hypothesis(text, "en", (), p, 0.0) for text, p in (("left", -0.5), ("right", -0.2)))
     assert select(left, right) is right and select(right, left) is right

@@ -128,16 +128,39 @@ def test_words_where_nobody_speaks_are_invented() -> None:
     assert (found.n_invented, found.speechless_s, found.words) == (2, 10.0, None)
 
 
+def test_an_empty_reference_means_that_nobody_speaks_and_none_that_nothing_is_known() -> None:
+    empty = Reference(Path("a.wav"), "en", "telephone", "")
+    found = score(empty, transcript("a.wav", "Thank you."), NORMALISERS["spelled"])
+    assert found.words is not None and (found.words.insertions, found.words.n_reference) == (2, 0)
+    silent = score(empty, transcript("a.wav", ""), NORMALISERS["spelled"])
+    assert silent.words is not None and silent.words.errors == 0
+    assert score(replace(empty, text=None), transcript("a.wav", "Yes."), NORMALISERS["spelled"]).words is None
+
+
+def test_what_cannot_be_scored_says_why() -> None:
+    def broken(text: str, language: str) -> list[str]:
+        raise RecursionError(text)
+
+    found = score(Reference(Path("a.wav"), "en", "read", "hello"), transcript("a.wav", "hello"), broken)
+    assert found.error.startswith("not_scored: RecursionError") and found.words is None
+
+
+def test_marks_of_all_scripts_count_where_words_are_the_same() -> None:
+    assert compare_writing("यह घर है। वह?", "यह घर है. वह", "hi")[0] == Matches(both=1, missing=1)
+    assert compare_writing("今天，很好。", "今天，很好", "zh")[0] == Matches(both=1, missing=1)
+    assert compare_writing("İzmir güzel.", "izmir güzel.", "tr")[1] == Matches(missing=1)
+
+
 def test_a_failure_says_why_and_counts_nothing() -> None:
     found = score(Reference(Path("a.wav"), "en", "read", "hello"), failed("a.wav"), NORMALISERS["basic"])
     assert (found.error, found.words) == ("not_audio", None)
 
 
 def test_marks_and_capitals_of_words_that_both_have() -> None:
-    marks, capitals = compare_writing("Hello, world. Are you there?", "hello world. Are You there")
+    marks, capitals = compare_writing("Hello, world. Are you there?", "hello world. Are You there", "en")
     assert marks == Matches(both=1, missing=2)
     assert capitals == Matches(both=1, extra=1, missing=1)
-    assert compare_writing("no marks at all", "No, marks.") == (Matches(), Matches())
+    assert compare_writing("no marks at all", "No, marks.", "en") == (Matches(), Matches())
     assert Matches().f1 is None and marks.f1 == pytest.approx(0.5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcribe.tables.word_diff import word_diff
+from transcribe.tables.word_diff import differing_words, word_diff
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,18 @@ def test_languages_without_spaces_are_compared_by_character() -> None:
     found = word_diff("今天天气很好。", "今天 天汽很好", "zh")
     assert (found.n_words_old, found.n_replaced, found.n_inserted, found.n_deleted) == (6, 1, 0, 0)
     assert found.shown == "今天天[-气-]{+汽+}很好"
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new"),
+    [
+        ("hi", "यह हम की बात है", "यह हम का बात है"),
+        ("ta", "அவள் பாடு", "அவள் பாடி"),
+        ("th", "ที่นี่ดี", "ทีนี่ดี"),
+        ("my", "စား", "စာ"),
+    ],
+)
+def test_words_that_differ_by_a_mark_differ(language: str, old: str, new: str) -> None:
+    assert word_diff(old, new, language).n_different == 1
+    left, right = differing_words(old.split(), new.split(), language)
+    assert len(left) == len(right) == 1
