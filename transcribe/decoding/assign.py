@@ -93,7 +93,7 @@ def assign(
             (c.channel, c.index): (Stretch(found.of_channel.get(c.channel, found.language)),) for c in chunks
         }
         if config.language.mode == "segment" and votes:
-            stretches = _followed(votes, found.of_channel, config)
+            stretches = _followed(votes, found.of_channel, hint, config)
             spoken = _dominant(spoken, stretches, votes)
         entry, spoken = _entry(recording, spoken, stretches, registry, config)
     except LanguageError as error:
@@ -129,13 +129,17 @@ def _of_channel(
 
 
 def _followed(
-    votes: Mapping[Place, Vote], of_channel: Mapping[int, str], config: Config
+    votes: Mapping[Place, Vote], of_channel: Mapping[int, str], hint: str | None, config: Config
 ) -> dict[Place, tuple[Stretch, ...]]:
     """Each chunk's languages; neighbours share one unless the odds are against it."""
     found: dict[Place, tuple[Stretch, ...]] = {}
     for channel, places in groupby(sorted(votes), key=lambda place: place[0]):
         ballots = [(place, ballot) for place in places for ballot in votes[place].ballots]
-        sounds = [(identify.likely(ballot.scores, config.language), ballot.speech_s) for _, ballot in ballots]
+        probs = [identify.likely(ballot.scores, config.language, expected=hint) for _, ballot in ballots]
+        sounds = [
+            (identify.count_sisters(one, hint), ballot.speech_s)
+            for one, (_, ballot) in zip(probs, ballots, strict=True)
+        ]
         path = follow(sounds, config.language.switch_odds, start=of_channel[channel])
         along = [
             (place, language, ballot.n_segments)

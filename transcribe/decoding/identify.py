@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from transcribe.config import LanguageConfig
-from transcribe.languages import UNDETERMINED
+from transcribe.languages import UNDETERMINED, macrolanguage
 from transcribe.types import Ballot, HeardLanguage, LanguageScores, LanguageSource
 
 RARE = dict.fromkeys(("la", "yi", "nn", "sa", "haw"), 0.1)
 """Whisper hears these far more often than they are spoken: for strong
-accents, mostly. A ``language.prior`` of their own, or being allowed by name, makes them equal."""
+accents, mostly. A ``language.prior`` of their own, or being hinted or allowed by name, makes them equal."""
 LEAST_SPEECH_S = 0.1
 """Of a ballot, so that each counts for something."""
 N_HEARD, LEAST_HEARD_PROB = 3, 0.05
@@ -40,9 +40,18 @@ def choose_chunks(speech_s_by_chunk: Mapping[int, float], config: LanguageConfig
     return [max(some, key=lambda index: (speech_s_by_chunk[index], -index)) for some in stretches]
 
 
-def likely(scores: LanguageScores, config: LanguageConfig, *, prior: bool = True) -> Probs:
-    """Of the languages that may be, each times its ``language.prior``, or what is ``RARE``."""
-    usual = {code: factor for code, factor in RARE.items() if code not in config.allowed}
+def likely(
+    scores: LanguageScores, config: LanguageConfig, *, prior: bool = True, expected: str | None = None
+) -> Probs:
+    """Weight each allowed language's probability by ``language.prior`` (``RARE`` for rarely spoken ones).
+
+    ``expected`` (a hint, or what was decoded) and what is written like it are never ``RARE``.
+    """
+    usual = {
+        code: factor
+        for code, factor in RARE.items()
+        if code not in config.allowed and not (expected and _are_sisters(code, expected))
+    }
     factors = {**usual, **config.prior} if prior else usual
     found = {
         code: prob * factors.get(code, 1.0)
@@ -53,23 +62,36 @@ def likely(scores: LanguageScores, config: LanguageConfig, *, prior: bool = True
     return {code: prob / total for code, prob in found.items()} if total else {}
 
 
+def count_sisters(probs: Mapping[str, float], expected: str | None) -> Probs:
+    """Return ``probs`` with those of ``expected``'s sister languages added to its own."""
+    found: dict[str, float] = defaultdict(float)
+    for code, prob in probs.items():
+        found[expected if expected and _are_sisters(code, expected) else code] += prob
+    return dict(found)
+
+
+def _are_sisters(code: str, other: str) -> bool:
+    return macrolanguage(code) == macrolanguage(other)
+
+
 def vote(ballots: Iterable[Ballot], config: LanguageConfig, *, prior: bool = True) -> Probs:
     """What several stretches sound like together: their mean, weighted by seconds of speech."""
-    return _mean((likely(ballot.scores, config, prior=prior), ballot.speech_s) for ballot in ballots)
+    return mean((likely(ballot.scores, config, prior=prior), ballot.speech_s) for ballot in ballots)
 
 
-def heard(found: Iterable[tuple[LanguageScores, float]]) -> tuple[HeardLanguage, ...]:
-    """The likeliest languages of (scores, seconds of speech), whatever may be or was expected."""
-    mean = _mean((likely(scores, LanguageConfig()), speech_s) for scores, speech_s in found)
-    ranked = sorted(mean, key=lambda code: (-mean[code], code))[:N_HEARD]
+def heard(found: Iterable[tuple[Mapping[str, float], float]]) -> tuple[HeardLanguage, ...]:
+    """Return the likeliest languages of stretches, given as (language → probability, seconds of speech)."""
+    probs = mean(found)
+    ranked = sorted(probs, key=lambda code: (-probs[code], code))[:N_HEARD]
     return tuple(
-        HeardLanguage(code, round(mean[code], 4))
+        HeardLanguage(code, round(probs[code], 4))
         for n, code in enumerate(ranked)
-        if not n or mean[code] >= LEAST_HEARD_PROB
+        if not n or probs[code] >= LEAST_HEARD_PROB
     )
 
 
-def _mean(found: Iterable[tuple[Mapping[str, float], float]]) -> Probs:
+def mean(found: Iterable[tuple[Mapping[str, float], float]]) -> Probs:
+    """Return the mean of (language → probability, seconds of speech), weighted by the seconds."""
     totals: dict[str, float] = defaultdict(float)
     for probs, speech_s in found:
         for code, prob in probs.items():

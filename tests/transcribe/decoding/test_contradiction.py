@@ -60,6 +60,38 @@ def test_a_near_language_is_no_contradiction():
 
 
 @pytest.mark.parametrize(
+    ("hint", "sound"),
+    [
+        *((rare, (rare, "de")) for rare in ("la", "yi", "nn", "sa", "haw")),
+        *(
+            (hint, (sister, "de"))
+            for hint, sister in (("nn", "no"), ("no", "nn"), ("hr", "sr"), ("bs", "hr"))
+        ),
+        *((hint, (sister, "en")) for hint, sister in (("yue", "zh"), ("ms", "id"))),
+    ],
+)
+def test_a_right_hint_of_a_rare_language_or_of_a_sister_in_writing_is_no_contradiction(hint, sound):
+    heard = LanguageScores(tuple(zip(sound, (0.6, 0.35), strict=True)))
+    told = replace(HINTED, language=hint)
+
+    def judged(by_model: bool) -> tuple[list[Decoded], SpokenLanguage]:
+        parts = [decoded(n, heard if by_model else None) for n in range(4)]
+        parts = [replace(one, hypothesis=replace(one.hypothesis, language=hint)) for one in parts]
+        return checked(parts, [Vote(0, n, (Ballot(heard, 8.0, 1),)) for n in range(4)], told, CONFIG)
+
+    for by_model in (True, False):
+        found, spoken = judged(by_model)
+        assert verdicts(found) == ["ok"] * 4 and spoken.contradicted_s == 0.0
+        assert spoken.heard[0].language == sound[0]
+
+
+def test_a_rare_language_that_an_accent_sounds_like_does_not_contradict_a_common_hint():
+    accent = LanguageScores((("la", 0.7), ("en", 0.25)))
+    found, _ = checked([decoded(n, accent) for n in range(4)], [], HINTED, CONFIG)
+    assert verdicts(found) == ["ok"] * 4
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("repaired:loop", "doubtful:language"),

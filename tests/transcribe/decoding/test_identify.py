@@ -80,7 +80,7 @@ def test_a_language_that_is_heard_too_often_needs_better_proof():
 
 
 def test_what_is_heard_is_whatever_it_sounds_like():
-    found = heard([(LanguageScores((("pl", 0.7), ("cs", 0.28), ("sk", 0.02))), 4.0)])
+    found = heard([({"pl": 0.7, "cs": 0.28, "sk": 0.02}, 4.0)])
     assert found == (HeardLanguage("pl", 0.7), HeardLanguage("cs", 0.28))
     assert heard([]) == ()
 
