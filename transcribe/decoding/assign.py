@@ -42,7 +42,7 @@ class Assignment:
     entry: ModelEntry
     spoken: SpokenLanguage
     stretches: Mapping[Place, tuple[Stretch, ...]]  # of each chunk, in time order
-    votes: tuple[Vote, ...] = ()  # where the model cannot tell by itself what it hears
+    votes: tuple[Vote, ...] = ()  # where what the model hears while decoding is no evidence, or poor
 
 
 def voters(
@@ -99,7 +99,8 @@ def assign(
     except LanguageError as error:
         return failure(recording.recording_id, error, "plan")
     spoken_here = {place: _spoken_by(entry, some, spoken.language) for place, some in stretches.items()}
-    kept = () if entry.tells_languages else tuple(votes[place] for place in sorted(votes))
+    is_enough = entry.tells_languages and not identify.is_short(spoken_s.values())
+    kept = () if is_enough else tuple(votes[place] for place in sorted(votes))
     spoken = replace(spoken, of_channel=_of_channel(chunks, spoken, spoken_here, ballots, config))
     return Assignment(entry, spoken, spoken_here, kept)
 

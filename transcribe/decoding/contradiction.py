@@ -22,13 +22,17 @@ def checked(
     """All chunks of a recording, in their order, those that sound like another language ``CONTRADICTED``;
     and its language with what was heard.
 
-    By what the models heard while decoding, else by ``votes``; where nobody listened nothing is doubted. A
+    By ``votes``, else by what the models heard while decoding; where nobody listened nothing is doubted. A
     chunk's neighbours count, too (``language.switch_odds``). A language that is written like the decoded one
-    (of the same macrolanguage) is no contradiction.
+    (of the same macrolanguage) is no contradiction. All of a short recording is ``CONTRADICTED`` where its
+    vote stayed below ``language.min_prob``: another language was nearly as likely.
     """
+    is_short = identify.is_short(one.chunk.speech_s for one in decoded)
     of_chunk = {(vote.channel, vote.index): vote for vote in votes}
     sounds = [_sound(one, of_chunk) for one in decoded]
     results = list(decoded)
+    if spoken.source != "hint" and spoken.prob < config.min_prob and is_short:
+        results = [replace(one, verdict=CONTRADICTED) if one.verdict.published else one for one in decoded]
     by_channel: dict[int, list[int]] = defaultdict(list)
     for n in sorted(range(len(decoded)), key=lambda n: decoded[n].chunk.pieces[0].start_s):
         by_channel[decoded[n].chunk.channel].append(n)
@@ -54,11 +58,11 @@ def checked(
 
 def _sound(one: Decoded, votes: Mapping[tuple[int, int], Vote]) -> identify.Probs:
     """Return what a chunk sounds like: language → probability; empty if nobody listened to it."""
-    vote = votes.get((one.chunk.channel, one.chunk.index))
-    if one.hypothesis.heard:
-        listened = [(one.hypothesis.heard, one.chunk.speech_s)]
+    if vote := votes.get((one.chunk.channel, one.chunk.index)):
+        listened = [(ballot.scores, ballot.speech_s) for ballot in vote.ballots]
     else:
-        listened = [(ballot.scores, ballot.speech_s) for ballot in vote.ballots] if vote else []
+        heard = one.hypothesis.heard
+        listened = [(heard, one.chunk.speech_s)] if heard else []
     expected = one.hypothesis.language
     return identify.mean(
         (identify.likely(scores, LanguageConfig(), expected=expected), speech_s)

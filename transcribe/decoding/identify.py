@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from transcribe.types import Ballot, HeardLanguage, LanguageScores, LanguageSour
 RARE = dict.fromkeys(("la", "yi", "nn", "sa", "haw"), 0.1)
 """Whisper hears these far more often than they are spoken: for strong
 accents, mostly. A ``language.prior`` of their own, or being hinted or allowed by name, makes them equal."""
+SHORT_S = 8.0
+"""A recording or a chunk with less speech is short. Of windows of 8 s Whisper base told as many languages at
+their own length as with 30 s of context, of 2 and 4 s fewer."""
 LEAST_SPEECH_S = 0.1
 """Of a ballot, so that each counts for something."""
 N_HEARD, LEAST_HEARD_PROB = 3, 0.05
@@ -105,6 +109,39 @@ def best(probs: Mapping[str, float]) -> str:
     return min(probs, key=lambda code: (-probs[code], code), default=UNDETERMINED)
 
 
+def is_short(speech_s: Iterable[float]) -> bool:
+    """Return True if so many seconds of speech are together too few to trust a single vote."""
+    return math.fsum(speech_s) < SHORT_S
+
+
+def near_tie(scores: LanguageScores, config: LanguageConfig) -> tuple[str, ...]:
+    """Return the two likeliest languages if not even the first reaches ``min_prob``, else none."""
+    probs = likely(scores, config)
+    first_two = sorted(probs, key=lambda code: (-probs[code], code))[:2]
+    is_tie = len(first_two) == 2 and probs[first_two[0]] < config.min_prob
+    return tuple(first_two) if is_tie else ()
+
+
+def weigh_texts(
+    scores: LanguageScores, avg_logprobs: Mapping[str, float], config: LanguageConfig
+) -> LanguageScores:
+    """Return ``scores`` with the probabilities of some languages shared out anew among them.
+
+    Each counts as many times as its text, decoded in that language, is probable a token. The sum of their
+    probabilities stays. Scores stay as they are if no text has a score.
+    """
+    probs = likely(scores, config)
+    factors = {code: math.exp(value) if math.isfinite(value) else 0.0 for code, value in avg_logprobs.items()}
+    total = sum(probs[code] * factor for code, factor in factors.items())
+    if not total:
+        return scores
+    scale = sum(probs[code] for code in factors) / total
+    weighed = [
+        (code, prob * factors[code] * scale if code in factors else prob) for code, prob in scores.probs
+    ]
+    return LanguageScores(tuple(sorted(weighed, key=lambda one: (-one[1], one[0]))))
+
+
 def speech_by_channel(chunks: Iterable[tuple[int, float]]) -> dict[int, float]:
     """Seconds of speech a channel, from (channel, speech seconds) of its chunks."""
     spoken: dict[int, float] = defaultdict(float)
@@ -123,11 +160,12 @@ def decide(
 
     A hint decides all. Else the recording has the language in which most is spoken, and a channel whose
     own vote is below ``min_prob`` takes the recording's: two sides of a call mostly share a language, and
-    a few words are no evidence against it. Without speech and hint: ``und``.
+    a few words are no evidence against it. The channels of a short recording vote together. Without speech
+    and hint: ``und``.
     """
     if hint:
         return Decision(dict.fromkeys(speech_s, hint), hint, 1.0, "hint")
-    voted = {channel: vote(some, config) for channel, some in ballots.items()}
+    voted = _vote_by_channel(ballots, speech_s, config)
     language, prob = _most_spoken(voted, speech_s)
     if language == UNDETERMINED:
         return Decision({}, language, 0.0, "fallback")
@@ -135,9 +173,23 @@ def decide(
         c: best(probs) if probs.get(best(probs), 0.0) >= config.min_prob else language
         for c, probs in voted.items()
     }
-    unbiased = {channel: vote(some, config, prior=False) for channel, some in ballots.items()}
+    unbiased = _vote_by_channel(ballots, speech_s, config, prior=False)
     swayed = bool(config.prior) and _most_spoken(unbiased, speech_s)[0] != language
     return Decision(of_channel, language, prob, "prior" if swayed else "vote")
+
+
+def _vote_by_channel(
+    ballots: Mapping[int, Sequence[Ballot]],
+    speech_s: Mapping[int, float],
+    config: LanguageConfig,
+    *,
+    prior: bool = True,
+) -> dict[int, Probs]:
+    """Return each channel's vote; that of all channels together for each one of a short recording."""
+    if is_short(speech_s.values()):
+        together = vote((one for some in ballots.values() for one in some), config, prior=prior)
+        return dict.fromkeys(ballots, together)
+    return {channel: vote(some, config, prior=prior) for channel, some in ballots.items()}
 
 
 def _most_spoken(voted: Mapping[int, Probs], speech_s: Mapping[int, float]) -> tuple[str, float]:

@@ -55,7 +55,8 @@ def _shown(one: Tried, wanted: Sequence[str], first: str) -> dict[str, Any]:
         "speech_s": transcript.coverage.speech_s if transcript else 0.0,
         "covered_s": transcript.coverage.covered_s if transcript else 0.0,
         "verdicts": ", ".join(doubts),
-        "is_same": bool(one.variant.settings or one.variant.drop_hint) and one.text == first,
+        "is_same": bool(one.variant.settings or one.variant.drop_hint or one.variant.hint)
+        and one.text == first,
         "words": _marked(one.text.split(), wanted),
     }
 

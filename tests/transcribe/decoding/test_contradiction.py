@@ -15,6 +15,7 @@ from transcribe.types import (
     HeardLanguage,
     Hypothesis,
     LanguageScores,
+    LanguageSource,
     Piece,
     Segment,
     SpokenLanguage,
@@ -117,3 +118,24 @@ def test_channels_are_judged_apart_and_nobody_listening_is_no_doubt():
     assert verdicts(found) == ["doubtful:language", "ok"]
     assert checked([decoded(0, None)], [], HINTED, CONFIG) == ([decoded(0, None)], HINTED)
     assert checked([], [], HINTED, CONFIG) == ([], HINTED)
+
+
+@pytest.mark.parametrize("source", ["vote", "prior"])
+def test_what_stays_a_near_tie_in_a_short_recording_is_doubted(source):
+    def verdict_of(speech_s: float, prob: float, source: LanguageSource) -> str:
+        one = decoded(0, LanguageScores((("en", 0.45), ("ja", 0.4))))
+        segment = Segment(0, 0.0, speech_s)
+        chunk = replace(one.chunk, pieces=(Piece(0.0, 0.0, speech_s),), segments=(segment,))
+        spoken = SpokenLanguage("en", prob, source)
+        ((judged,), _) = checked([replace(one, chunk=chunk)], [], spoken, CONFIG)
+        return str(judged.verdict)
+
+    assert verdict_of(3.0, 0.45, source) == "doubtful:language"
+    assert verdict_of(3.0, 0.6, source) == verdict_of(20.0, 0.45, source) == "ok"
+    assert verdict_of(3.0, 1.0, "hint") == "ok"
+
+
+def test_a_vote_counts_for_more_than_what_is_heard_while_decoding():
+    vote = Vote(0, 0, (Ballot(ENGLISH, 8.0, 1),))
+    found, spoken = checked([decoded(0, GERMAN)], [vote], replace(HINTED, source="vote"), CONFIG)
+    assert verdicts(found) == ["ok"] and spoken.heard[0].language == "en"

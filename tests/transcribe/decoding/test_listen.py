@@ -20,7 +20,16 @@ from transcribe.engines.fake import FakeEngine
 from transcribe.models.registry import Registry
 from transcribe.pipeline import transcribe
 from transcribe.speech.chunking import ChunkPacker, divide, stretches
-from transcribe.types import Chunk, Segment, Stretch, Transcript
+from transcribe.types import (
+    Chunk,
+    ChunkAudio,
+    DecodeOptions,
+    Hypothesis,
+    LanguageScores,
+    Segment,
+    Stretch,
+    Transcript,
+)
 
 CHUNKING = ChunkConfig()
 
@@ -72,6 +81,38 @@ def test_each_mode_has_its_ballots_and_jobs(found):
         )
     (one,) = jobs_of(jobs[0].chunk, jobs[0].pcm, [Stretch("en")], config)
     assert one.chunk is jobs[0].chunk and one.pcm is jobs[0].pcm
+
+
+class NearTie(FakeEngine):
+    """Hears Japanese and English nearly alike; its English texts are the probable ones."""
+
+    def __init__(self) -> None:
+        super().__init__("cpu:0")
+        self.contexts: list[tuple[int, bool]] = []
+        self.languages: list[str | None] = []
+
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
+        self.contexts += [(round(chunk.speech_s), full_context) for chunk in chunks]
+        return [LanguageScores((("ja", 0.45), ("en", 0.4), ("zh", 0.15))) for _ in chunks]
+
+    def transcribe(self, chunks: Sequence[ChunkAudio], options: DecodeOptions) -> list[Hypothesis]:
+        self.languages += [chunk.language for chunk in chunks]
+        assert options.full_context
+        found = super().transcribe(chunks, options)
+        return [replace(h, avg_logprob=-0.2 if h.language == "en" else -1.6) for h in found]
+
+
+def test_a_short_chunk_is_heard_with_full_context_and_a_near_tie_in_it_is_decoded_in_both():
+    (short,), (long,) = packed([Segment(0, 0.0, 3.0)]), packed([Segment(0, 0.0, 12.0)])
+    jobs = [Job(chunk, cut_samples(chunk), None) for chunk in (long, short, long)]
+    engine = NearTie()
+    votes = listen(jobs, engine, Config())
+    assert sorted(engine.contexts) == [(3, True), (12, False), (12, False)]
+    assert engine.languages == ["ja", "en"]
+    assert [vote.ballots[0].scores.probs[0][0] for vote in votes] == ["ja", "en", "ja"]
+    assert [vote.ballots[0].speech_s for vote in votes] == pytest.approx([12.0, 3.0, 12.0])
 
 
 @pytest.mark.weights
