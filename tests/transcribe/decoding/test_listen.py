@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from core_fixtures import clip, recording, segments, silence, write_wav
+from heard_fixtures import assert_is, share_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,16 +124,20 @@ def test_a_recording_that_changes_its_language_comes_out_right_and_a_wrong_hint_
     mixed = write_wav(tmp_path / "a.wav", np.concatenate([spanish, silence(0.5), french]))
     changed_s = len(spanish) / 16_000
 
-    def languages(*settings: str, hint: str | None = None) -> tuple[Transcript, set[tuple[bool, str]]]:
+    def transcript_of(*settings: str, hint: str | None = None) -> Transcript:
         config = load([], settings)
         one = replace(recording(hint), uri=str(mixed))
         (found,) = transcribe([one], config, Registry.of(config))
         assert isinstance(found, Transcript)
-        return found, {(u.start_s > changed_s - 0.3, u.language) for u in found.utterances}
+        return found
 
     for hint in (None, "es", "fr"):
-        found, heard = languages("language.mode=segment", hint=hint)
-        assert heard == {(False, "es"), (True, "fr")} and found.contradicted_s == 0
-    wrong, _ = languages("decode.beam_size=1", hint="de")
-    assert wrong.language == "de" and {u.verdict for u in wrong.utterances} == {"doubtful:language"}
+        found = transcript_of("language.mode=segment", hint=hint)
+        assert share_in(found, "es", 0.0, changed_s) > 0.6  # the stretch at the change may be heard as either
+        assert share_in(found, "fr", changed_s, found.duration_s) > 0.6
+        assert found.contradicted_s < 0.4 * found.coverage.speech_s
+    wrong = transcript_of("decode.beam_size=1", hint="de")
+    assert_is(wrong.language, "de", "a hint decides")
+    assert wrong.contradicted_s > 0.6 * wrong.coverage.speech_s
+    assert "doubtful:language" in {u.verdict for u in wrong.utterances}
     assert {one.language for one in wrong.heard} >= {"es", "fr"}
