@@ -66,6 +66,14 @@ def whisper_code(tag: str) -> str:
     return tag.partition("-")[0]
 
 
+def macrolanguage(code: str) -> str:
+    """Return the macrolanguage of a code (``nn`` → ``no``, ``hr`` → ``sh``), or the code itself.
+
+    Languages that share one are written alike: a hint of one is right for speech that sounds like another.
+    """
+    return MACROLANGUAGES.get(code, code)
+
+
 def _unknown(hint: object) -> LanguageError:
     return LanguageError(
         "unknown_language",

@@ -86,7 +86,8 @@ _DOUBT_MEANS = {
     Doubt.NO_SPEECH: "the model hears no speech and finds the text improbable",
     Doubt.NO_SCORE: "the model's score is no number",
     Doubt.ECHO: "another channel's words, heard on this one",
-    Doubt.LANGUAGE: "it sounds like another language than it was decoded in (`language_heard`)",
+    Doubt.LANGUAGE: "it sounds like another language than it was decoded in (`language_heard`), or is too"
+    " short to tell it from the next likeliest (`language_alternatives`): give a hint and run it again",
 }
 
 

@@ -68,7 +68,7 @@ class Listener(FakeEngine):
         self.asked += [(self._name, chunk.language) for chunk in chunks]
         return super().transcribe(chunks, options)
 
-    def identify_language(self, chunks):
+    def identify_language(self, chunks, full_context=False):
         self.asked += [(self._name, "?") for _ in chunks]
         probs = [(self._of_channel_1 if "/1/" in chunk.chunk_id else None) or self._probs for chunk in chunks]
         return [LanguageScores(tuple(of_chunk.items())) for of_chunk in probs]

@@ -45,9 +45,11 @@ class Touchy(FakeEngine):
         self._look(chunks)
         return super().transcribe(chunks, options)
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
         self._look(chunks)
-        return super().identify_language(chunks)
+        return super().identify_language(chunks, full_context)
 
     def _look(self, chunks: Sequence[ChunkAudio]) -> None:
         if any(chunk.chunk_id.startswith(BAD) for chunk in chunks):

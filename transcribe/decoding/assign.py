@@ -42,7 +42,7 @@ class Assignment:
     entry: ModelEntry
     spoken: SpokenLanguage
     stretches: Mapping[Place, tuple[Stretch, ...]]  # of each chunk, in time order
-    votes: tuple[Vote, ...] = ()  # where the model cannot tell by itself what it hears
+    votes: tuple[Vote, ...] = ()  # where what the model hears while decoding is no evidence, or poor
 
 
 def voters(
@@ -93,13 +93,14 @@ def assign(
             (c.channel, c.index): (Stretch(found.of_channel.get(c.channel, found.language)),) for c in chunks
         }
         if config.language.mode == "segment" and votes:
-            stretches = _followed(votes, found.of_channel, config)
+            stretches = _followed(votes, found.of_channel, hint, config)
             spoken = _dominant(spoken, stretches, votes)
         entry, spoken = _entry(recording, spoken, stretches, registry, config)
     except LanguageError as error:
         return failure(recording.recording_id, error, "plan")
     spoken_here = {place: _spoken_by(entry, some, spoken.language) for place, some in stretches.items()}
-    kept = () if entry.tells_languages else tuple(votes[place] for place in sorted(votes))
+    is_enough = entry.tells_languages and not identify.is_short(spoken_s.values())
+    kept = () if is_enough else tuple(votes[place] for place in sorted(votes))
     spoken = replace(spoken, of_channel=_of_channel(chunks, spoken, spoken_here, ballots, config))
     return Assignment(entry, spoken, spoken_here, kept)
 
@@ -129,13 +130,17 @@ def _of_channel(
 
 
 def _followed(
-    votes: Mapping[Place, Vote], of_channel: Mapping[int, str], config: Config
+    votes: Mapping[Place, Vote], of_channel: Mapping[int, str], hint: str | None, config: Config
 ) -> dict[Place, tuple[Stretch, ...]]:
     """Each chunk's languages; neighbours share one unless the odds are against it."""
     found: dict[Place, tuple[Stretch, ...]] = {}
     for channel, places in groupby(sorted(votes), key=lambda place: place[0]):
         ballots = [(place, ballot) for place in places for ballot in votes[place].ballots]
-        sounds = [(identify.likely(ballot.scores, config.language), ballot.speech_s) for _, ballot in ballots]
+        probs = [identify.likely(ballot.scores, config.language, expected=hint) for _, ballot in ballots]
+        sounds = [
+            (identify.count_sisters(one, hint), ballot.speech_s)
+            for one, (_, ballot) in zip(probs, ballots, strict=True)
+        ]
         path = follow(sounds, config.language.switch_odds, start=of_channel[channel])
         along = [
             (place, language, ballot.n_segments)

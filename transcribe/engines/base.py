@@ -53,12 +53,17 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class LanguageIdentifier(Protocol):
+class LanguageIdentifier(Engine, Protocol):
     """An engine that can tell languages apart. One whose model knows one language only is none."""
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        """Language probabilities a chunk, in the same order. Raises ``InferenceError``, or ``ModelError``
-        when its weights know one language only."""
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
+        """Return each chunk's language probabilities, in the same order.
+
+        ``full_context`` encodes as much padding as the model was trained with. Raises ``InferenceError``, or
+        ``ModelError`` when its weights know one language only.
+        """
         ...
 
 

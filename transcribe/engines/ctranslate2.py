@@ -108,14 +108,16 @@ class CTranslate2Engine:
 
         return self._run(chunks, options.full_context, decode)
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
         if not self._model.is_multilingual:
             raise ModelError("an English-only model cannot tell which language is spoken")
 
         def identify(_: Sequence[ChunkAudio], parts: list[Any]) -> list[LanguageScores]:
             return self._languages(_together(parts))
 
-        return self._run(chunks, False, identify)
+        return self._run(chunks, full_context, identify)
 
     def _languages(self, encoded: Any) -> list[LanguageScores]:
         return [

@@ -39,7 +39,9 @@ class FakeEngine:
         heard = HEARD if options.tell_languages else None
         return [replace(self._hypothesis(chunk), heard=heard) for chunk in chunks]
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
         return [HEARD for _ in chunks]
 
     def _hypothesis(self, chunk: ChunkAudio) -> Hypothesis:

@@ -101,8 +101,10 @@ class Seq2SeqEngine:
             chunks, lengths_s, lambda some, length_s: self._model.transcribe(some, length_s, options)
         )
 
-    def identify_language(self, chunks: Sequence[ChunkAudio]) -> list[LanguageScores]:
-        lengths_s = [self._model.encoded_s(chunk.duration_s, False) for chunk in chunks]
+    def identify_language(
+        self, chunks: Sequence[ChunkAudio], full_context: bool = False
+    ) -> list[LanguageScores]:
+        lengths_s = [self._model.encoded_s(chunk.duration_s, full_context) for chunk in chunks]
         return self._run(chunks, lengths_s, self._model.identify_language)
 
     def read(self, chunk: ChunkAudio, text: str) -> Reading:

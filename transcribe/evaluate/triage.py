@@ -18,9 +18,11 @@ import numpy as np
 from transcribe import pipeline
 from transcribe.audio.decode import Block
 from transcribe.audio.process import blocks, probe
-from transcribe.clock import Pcm, to_float
+from transcribe.clock import Pcm
 from transcribe.config import Config
-from transcribe.decoding.identify import choose_chunks
+from transcribe.decoding.decoder import Job
+from transcribe.decoding.identify import best, choose_chunks, likely, mean
+from transcribe.decoding.listen import listen
 from transcribe.engines.base import Device, identifier
 from transcribe.engines.cache import EngineCache
 from transcribe.errors import RecordingError
@@ -29,12 +31,14 @@ from transcribe.evaluate.word_error import ErrorCount, count_errors
 from transcribe.languages import whisper_code
 from transcribe.models.registry import Registry
 from transcribe.speech.segmenting import segment_recording
-from transcribe.types import SAMPLE_RATE, Chunk, ChunkAudio, Failure, Recording, Transcript
+from transcribe.types import SAMPLE_RATE, Chunk, Failure, LanguageScores, Recording, Transcript
 
 QUIET_DB, MAX_CLIPPED = -50.0, 0.01
 HELPS = 0.2
 """So much fewer errors, and at least MIN_FEWER of them, and a variant is better."""
 MIN_FEWER = 2
+RUNNER_UP_PROB = 0.1
+"""The second likeliest language is tried if it is at least this likely."""
 DIFFERS = 0.1
 """Without a true text: so large a share of other words, and the text hangs on what was changed."""
 
@@ -47,6 +51,7 @@ class Variant:
     stage: str
     settings: dict[str, Any]
     drop_hint: bool = False
+    hint: str | None = None  # instead of the recording's own
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,19 @@ class Findings:
         return "hangs on" if is_guess else "goes wrong at"
 
 
-def variants(config: Config, hinted: bool, models: Sequence[str]) -> list[Variant]:
-    """In the order of the stages; the first is the settings as they are."""
+def variants(
+    config: Config, hinted: bool, models: Sequence[str], runner_up: str | None = None
+) -> list[Variant]:
+    """Return what is tried, in the order of the stages; the first is the settings as they are.
+
+    ``runner_up`` is another language that the recording may be in.
+    """
     beam = 2 * config.decode.beam_size
     return [
         Variant("as configured", "", {}),
         Variant("more sensitive VAD", "vad", {"vad.threshold": 0.2, "vad.neg_threshold": 0.1}),
         *([Variant("language identified", "language", {}, drop_hint=True)] if hinted else []),
+        *([Variant(f"language {runner_up}", "language", {}, hint=runner_up)] if runner_up else []),
         Variant("full context", "decoding", {"decode.full_context": True}),
         Variant(f"beam {beam}", "decoding", {"decode.beam_size": beam}),
         Variant("without repair", "guards", {"guards.repair": False}),
@@ -118,12 +129,15 @@ def triage(
     facts, warnings = audio_facts(path, config)
     if "error" in facts:
         return Findings(recording, truth, facts, warnings, [], [], "audio", facts["error"])
-    planned = variants(config, recording.language is not None, models)
-    configs = [_changed(config, variant) for variant in planned]
-    registries = [Registry.of(one) for one in configs]
+    hinted = recording.language is not None
+    for variant in variants(config, hinted, models):
+        Registry.of(_changed(config, variant))  # a model that is not there is told before work begins
     engines = EngineCache()
     try:
-        votes = language_votes(recording, path, config, registries[0], engines)
+        votes = language_votes(recording, path, config, Registry.of(config), engines)
+        planned = variants(config, hinted, models, runner_up(votes, recording, config))
+        configs = [_changed(config, variant) for variant in planned]
+        registries = [Registry.of(one) for one in configs]
         outcomes = [
             _run(recording, variant, settings, registry, engines)
             for variant, settings, registry in zip(planned, configs, registries, strict=True)
@@ -184,7 +198,8 @@ def _changed(config: Config, variant: Variant) -> Config:
 def _run(
     recording: Recording, variant: Variant, config: Config, registry: Registry, engines: EngineCache
 ) -> Transcript | Failure:
-    asked = replace(recording, language=None) if variant.drop_hint else recording
+    is_other = variant.drop_hint or variant.hint is not None
+    asked = replace(recording, language=variant.hint) if is_other else recording
     (outcome,) = pipeline.transcribe([asked], config, registry, engines=engines)
     return outcome
 
@@ -270,12 +285,28 @@ def language_votes(
     if not chosen:
         return []
     engine, _ = engines.get(registry.get(config.language.model), config, Device())
-    audio = [ChunkAudio(chunk.chunk_id, to_float(pcm), None, chunk.speech_s) for chunk, pcm in chosen]
-    scores = identifier(engine).identify_language(audio)
+    language = config.language.model_copy(update={"mode": "recording"})  # one ballot a chunk
+    found = listen(
+        [Job(*one, None) for one in chosen],
+        identifier(engine),
+        config.model_copy(update={"language": language}),
+    )
     return [
-        Votes(chunk.channel, chunk.pieces[0].start_s, chunk.pieces[-1].end_s, one.probs[:3])
-        for (chunk, _), one in zip(chosen, scores, strict=True)
+        Votes(
+            chunk.channel, chunk.pieces[0].start_s, chunk.pieces[-1].end_s, vote.ballots[0].scores.probs[:3]
+        )
+        for (chunk, _), vote in zip(chosen, found, strict=True)
     ]
+
+
+def runner_up(votes: Sequence[Votes], recording: Recording, config: Config) -> str | None:
+    """Return the likeliest language that is neither the hint nor the vote's first; None if it is unlikely."""
+    probs = mean(
+        (likely(LanguageScores(one.probs), config.language), one.end_s - one.start_s) for one in votes
+    )
+    hint = whisper_code(recording.language or "")
+    others = {code: prob for code, prob in probs.items() if code not in (best(probs), hint)}
+    return best(others) if others and max(others.values()) >= RUNNER_UP_PROB else None
 
 
 def _chunks(recording: Recording, path: Path, config: Config) -> Iterator[tuple[Chunk, Pcm]]:

@@ -54,7 +54,8 @@ def _shown(one: Tried, wanted: str, first: str) -> dict[str, Any]:
         "speech_s": transcript.coverage.speech_s if transcript else 0.0,
         "covered_s": transcript.coverage.covered_s if transcript else 0.0,
         "verdicts": ", ".join(doubts),
-        "is_same": bool(one.variant.settings or one.variant.drop_hint) and one.text == first,
+        "is_same": bool(one.variant.settings or one.variant.drop_hint or one.variant.hint)
+        and one.text == first,
         "words": _marked(one.text, wanted, transcript.language if transcript else ""),
         "space": "" if transcript and transcript.language in UNSPACED else " ",
     }

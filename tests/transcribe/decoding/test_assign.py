@@ -235,6 +235,19 @@ def test_a_recording_that_changes_its_language_is_decoded_in_both(
     assert channel.language == "fr" and 0.3 < channel.prob < 1, "most of it, whatever the hint says"
 
 
+@pytest.mark.parametrize(
+    ("hint", "sound"), [("la", {"la": 0.6, "it": 0.35}), ("hr", {"sr": 0.9, "hr": 0.06})]
+)
+def test_a_right_hint_of_a_rare_language_or_of_a_sister_in_writing_holds_by_stretches_too(
+    registry: Registry, hint: str, sound: dict[str, float]
+) -> None:
+    config = settings(language__mode="segment", model="many")
+    speech = [Chunk(0, n, 10.0) for n in range(2)]
+    found = assign(recording(hint), speech, changing(*[scores(**sound)] * 4), registry, config)
+    assert isinstance(found, Assignment)
+    assert languages(found) == {0: hint} and found.spoken.source == "hint"
+
+
 def test_what_a_model_does_not_speak_is_left_to_the_fallback_or_decoded_as_the_rest(
     registry: Registry,
 ) -> None:

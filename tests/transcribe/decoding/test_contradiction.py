@@ -15,6 +15,7 @@ from transcribe.types import (
     HeardLanguage,
     Hypothesis,
     LanguageScores,
+    LanguageSource,
     Piece,
     Segment,
     SpokenLanguage,
@@ -60,6 +61,38 @@ def test_a_near_language_is_no_contradiction():
 
 
 @pytest.mark.parametrize(
+    ("hint", "sound"),
+    [
+        *((rare, (rare, "de")) for rare in ("la", "yi", "nn", "sa", "haw")),
+        *(
+            (hint, (sister, "de"))
+            for hint, sister in (("nn", "no"), ("no", "nn"), ("hr", "sr"), ("bs", "hr"))
+        ),
+        *((hint, (sister, "en")) for hint, sister in (("yue", "zh"), ("ms", "id"))),
+    ],
+)
+def test_a_right_hint_of_a_rare_language_or_of_a_sister_in_writing_is_no_contradiction(hint, sound):
+    heard = LanguageScores(tuple(zip(sound, (0.6, 0.35), strict=True)))
+    told = replace(HINTED, language=hint)
+
+    def judged(by_model: bool) -> tuple[list[Decoded], SpokenLanguage]:
+        parts = [decoded(n, heard if by_model else None) for n in range(4)]
+        parts = [replace(one, hypothesis=replace(one.hypothesis, language=hint)) for one in parts]
+        return checked(parts, [Vote(0, n, (Ballot(heard, 8.0, 1),)) for n in range(4)], told, CONFIG)
+
+    for by_model in (True, False):
+        found, spoken = judged(by_model)
+        assert verdicts(found) == ["ok"] * 4 and spoken.contradicted_s == 0.0
+        assert spoken.heard[0].language == sound[0]
+
+
+def test_a_rare_language_that_an_accent_sounds_like_does_not_contradict_a_common_hint():
+    accent = LanguageScores((("la", 0.7), ("en", 0.25)))
+    found, _ = checked([decoded(n, accent) for n in range(4)], [], HINTED, CONFIG)
+    assert verdicts(found) == ["ok"] * 4
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("repaired:loop", "doubtful:language"),
@@ -85,3 +118,24 @@ def test_channels_are_judged_apart_and_nobody_listening_is_no_doubt():
     assert verdicts(found) == ["doubtful:language", "ok"]
     assert checked([decoded(0, None)], [], HINTED, CONFIG) == ([decoded(0, None)], HINTED)
     assert checked([], [], HINTED, CONFIG) == ([], HINTED)
+
+
+@pytest.mark.parametrize("source", ["vote", "prior"])
+def test_what_stays_a_near_tie_in_a_short_recording_is_doubted(source):
+    def verdict_of(speech_s: float, prob: float, source: LanguageSource) -> str:
+        one = decoded(0, LanguageScores((("en", 0.45), ("ja", 0.4))))
+        segment = Segment(0, 0.0, speech_s)
+        chunk = replace(one.chunk, pieces=(Piece(0.0, 0.0, speech_s),), segments=(segment,))
+        spoken = SpokenLanguage("en", prob, source)
+        ((judged,), _) = checked([replace(one, chunk=chunk)], [], spoken, CONFIG)
+        return str(judged.verdict)
+
+    assert verdict_of(3.0, 0.45, source) == "doubtful:language"
+    assert verdict_of(3.0, 0.6, source) == verdict_of(20.0, 0.45, source) == "ok"
+    assert verdict_of(3.0, 1.0, "hint") == "ok"
+
+
+def test_a_vote_counts_for_more_than_what_is_heard_while_decoding():
+    vote = Vote(0, 0, (Ballot(ENGLISH, 8.0, 1),))
+    found, spoken = checked([decoded(0, GERMAN)], [vote], replace(HINTED, source="vote"), CONFIG)
+    assert verdicts(found) == ["ok"] and spoken.heard[0].language == "en"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.config import LanguageConfig
-from transcribe.decoding.identify import best, choose_chunks, decide, heard, speech_by_channel, vote
+from transcribe.decoding.identify import (
+    best,
+    choose_chunks,
+    decide,
+    heard,
+    likely,
+    near_tie,
+    speech_by_channel,
+    vote,
+    weigh_texts,
+)
 from transcribe.types import Ballot, HeardLanguage, LanguageScores
 
 CONFIG = LanguageConfig()
@@ -80,7 +91,7 @@ def test_a_language_that_is_heard_too_often_needs_better_proof():
 
 
 def test_what_is_heard_is_whatever_it_sounds_like():
-    found = heard([(LanguageScores((("pl", 0.7), ("cs", 0.28), ("sk", 0.02))), 4.0)])
+    found = heard([({"pl": 0.7, "cs": 0.28, "sk": 0.02}, 4.0)])
     assert found == (HeardLanguage("pl", 0.7), HeardLanguage("cs", 0.28))
     assert heard([]) == ()
 
@@ -112,3 +123,37 @@ def test_without_speech_there_is_no_language():
     assert decide("en", {}, {}, CONFIG) == ({}, "en", 1.0, "hint")
     assert speech_by_channel([]) == {}
     assert speech_by_channel([(1, 2.0), (0, 1.0), (1, 0.5)]) == {1: 2.5, 0: 1.0}
+
+
+def test_the_channels_of_a_short_recording_vote_together():
+    ballots = {0: [ballot(3.0, en=0.45, ja=0.4)], 1: [ballot(2.5, ja=0.6, en=0.4)]}
+    short, longer = {0: 3.0, 1: 2.5}, {0: 30.0, 1: 25.0}
+    assert decide(None, ballots, short, CONFIG).of_channel == {0: "ja", 1: "ja"}
+    together = decide(None, {0: [ballot(3.0, en=0.9, ja=0.1)], 1: ballots[1]}, short, CONFIG)
+    assert (together.of_channel, together.language) == ({0: "en", 1: "en"}, "en")
+    assert 0.5 < together.prob < 0.9
+    apart = decide(None, {0: [ballot(3.0, en=0.9, ja=0.1)], 1: ballots[1]}, longer, CONFIG)
+    assert apart.of_channel == {0: "en", 1: "ja"}
+
+
+def test_a_near_tie_is_between_the_two_likeliest_languages():
+    def scores(**probs: float) -> LanguageScores:
+        return ballot(1.0, **probs).scores
+
+    assert near_tie(scores(ja=0.44, en=0.34, zh=0.22), CONFIG) == ("ja", "en")
+    assert near_tie(scores(ja=0.6, en=0.4), CONFIG) == ()
+    assert near_tie(scores(la=0.46, en=0.28, de=0.26), CONFIG) == ("en", "de"), "la is rarely spoken"
+    assert near_tie(scores(en=1.0), CONFIG) == near_tie(scores(), CONFIG) == ()
+
+
+def test_the_text_that_is_likelier_decides_a_near_tie_and_the_rest_stays():
+    scores = ballot(1.0, ja=0.44, en=0.34, la=0.22).scores
+    before = likely(scores, CONFIG)
+    weighed = weigh_texts(scores, {"ja": -1.6, "en": -0.25}, CONFIG)
+    after = likely(weighed, CONFIG)
+    assert weighed.probs[0][0] == best(after) == "en" and after["en"] > 0.6
+    assert after["la"] == pytest.approx(before["la"])
+    assert after["en"] + after["ja"] == pytest.approx(before["en"] + before["ja"])
+    silent = weigh_texts(scores, {"ja": -math.inf, "en": -3.0}, CONFIG)
+    assert likely(silent, CONFIG)["ja"] == 0.0
+    assert weigh_texts(scores, {"ja": -math.inf, "en": math.nan}, CONFIG) == scores

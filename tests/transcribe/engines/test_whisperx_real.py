@@ -9,6 +9,7 @@ import jiwer
 import numpy as np
 import pytest
 from core_fixtures import clip, recording, texts, write_wav
+from heard_fixtures import assert_is
 from whisper_normalizer.basic import BasicTextNormalizer
 
 from transcribe import pipeline
@@ -58,7 +59,7 @@ def test_clips_of_several_languages_are_transcribed_in_their_order(capsys):
     names = list(texts())
     heard = engine.transcribe([chunk_of(name) for name in names], DecodeOptions(beam_size=5))
     assert jiwer.wer([normalize(texts()[n][1]) for n in names], [normalize(h.text) for h in heard]) < 0.15
-    assert [one.language for one in heard] == [texts()[name][0] for name in names]
+    assert_is([one.language for one in heard], [texts()[name][0] for name in names], "hints decide")
     assert all(-1 < one.avg_logprob < 0 for one in heard)
     assert capsys.readouterr().out == ""  # where transcripts go
     engine.close()
@@ -82,7 +83,7 @@ def test_a_model_with_an_aligner_gives_words_with_times(tmp_path):
         [type(asked)("r", str(path), "", "eu", "2026-01-31", "en")], config, Registry.of(config)
     )
     words = [word for utterance in found.utterances for word in utterance.words]
-    assert " ".join(word.text for word in words) == found.text
+    assert_is(" ".join(word.text for word in words), found.text, "words are the text")
     assert jiwer.wer(normalize(texts()["call_agent_1"][1]), normalize(found.text)) < 0.2
     starts_s = np.array([word.start_s for word in words])
     assert (np.diff(starts_s) >= 0).all() and starts_s[0] >= 0 and words[-1].end_s <= found.duration_s

@@ -28,6 +28,7 @@ from transcribe.evaluate.triage import (
     audio_facts,
     conclusion,
     language_votes,
+    runner_up,
     triage,
     variants,
 )
@@ -61,6 +62,26 @@ def tried(*errors: int) -> list[Tried]:
 )
 def test_the_first_stage_that_a_change_mends_is_named(errors: tuple[int, ...], stage: str) -> None:
     assert conclusion(tried(*errors), [], has_truth=True)[0] == stage
+
+
+@pytest.mark.parametrize(
+    ("hint", "heard", "other"),
+    [
+        (None, {"ja": 0.45, "en": 0.4, "zh": 0.15}, "en"),
+        (None, {"en": 0.97, "de": 0.03}, None),
+        ("en", {"ja": 0.45, "en": 0.4, "zh": 0.15}, "zh"),
+        ("zh-Hant", {"ja": 0.6, "zh": 0.4}, None),
+        (None, {}, None),
+    ],
+)
+def test_the_runner_up_of_the_vote_is_tried_where_it_is_likely(
+    hint: str | None, heard: dict[str, float], other: str | None
+) -> None:
+    votes = [Votes(0, 0.0, 3.0, tuple(heard.items()))] if heard else []
+    recording = Recording("a", "a.wav", "1", "", "2026-01-01", hint)
+    assert runner_up(votes, recording, Config()) == other
+    names = [one.name for one in variants(Config(), hint is not None, [], other)]
+    assert (f"language {other}" in names) is (other is not None)
 
 
 def test_without_a_true_text_what_it_hangs_on_is_named() -> None:
