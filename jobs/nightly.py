@@ -36,6 +36,7 @@ from transcribe.errors import ConfigError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
+from transcribe.models.consistency import unknown
 from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
@@ -104,7 +105,11 @@ def run(
 
 
 def _places(registry: Registry, config: Config) -> Region:
-    return registry.regions.get(config.job.region or "", Region())
+    """Return the places of the run's region. Raises ConfigError for a region that the fleet does not have."""
+    region = config.job.region
+    if region and registry.regions and region not in registry.regions:
+        raise ConfigError("--region", region, unknown("region", region, registry.regions))
+    return registry.regions.get(region or "", Region())
 
 
 def _lacking(option: str) -> str:
