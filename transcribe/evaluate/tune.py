@@ -106,7 +106,7 @@ def _is_valid(base: Config, settings: Settings) -> bool:
 
 def applied(base: Config, settings: Settings) -> Config:
     """Raises ConfigError for values that do not go together."""
-    return load([], {**_flat(base.model_dump(mode="json")), **settings})
+    return load([], {**_flat(base.model_dump(mode="json", exclude_unset=True)), **settings})
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

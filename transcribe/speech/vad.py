@@ -134,7 +134,10 @@ class SegmentDetector:
         config = self._config
         is_near = self._n_windows * WINDOW_S - self._spoken_until_s < NEAR_S
         factor = NEAR_FACTOR if is_near else 1.0
-        threshold, neg_threshold = factor * config.threshold, factor * config.neg_threshold
+        threshold, neg_threshold = (
+            factor * config.threshold,
+            factor * min(config.neg_threshold, config.threshold),
+        )
         if not self._open:
             if prob >= threshold:
                 self._start_window, self._open, self._silent_since = self._n_windows, [prob], None
