@@ -122,7 +122,10 @@ def deliver(
     current = tables.transcripts.find()
     deliverer = Deliverer(tables, current, profiles, region, redo, take_over)
     marks = {name: ledger.mark_of(tables, current, profile) for name, profile in profiles.items()}
-    due = {name: set(dates) or ledger.due_dates(tables, name, mark, redo) for name, mark in marks.items()}
+    due = {
+        name: set(dates) or ledger.due_dates(tables, name, mark, redo or take_over)
+        for name, mark in marks.items()
+    }
     done = Deliveries()
     for day in sorted(set().union(*due.values())):
         done.folders.extend(deliverer.deliver(day, [name for name in due if day in due[name]], planned))

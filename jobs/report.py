@@ -57,7 +57,7 @@ class Report:
 
     @property
     def n_skipped(self) -> int:
-        untried = (self.plan.done, self.plan.given_up, self.plan.removed)
+        untried = (self.plan.done, self.plan.given_up, self.plan.removed, self.plan.elsewhere)
         return sum(map(len, untried)) + self._outcome.n_relabelled
 
     @property
@@ -250,6 +250,8 @@ class Report:
             words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
         if plan.removed:
             words.append(f"{len(plan.removed)} removed before")
+        if plan.elsewhere:
+            words.append(f"{len(plan.elsewhere)} published under other ids")
         if len(plan.done) == plan.n_planned:
             words.append("nothing new: every recording is done under these settings")
         return f"{self.n_skipped}: {', '.join(words)}"

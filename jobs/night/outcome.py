@@ -64,9 +64,18 @@ class Outcome:
             run.tables.remove_transcripts(outdated)
         if rows or result.published:
             run.tables.record_failures(rows, result.published)
-            removed = run.tables.removed([*result.published, *(row["recording_id"] for row in rows)])
-            if removed:  # while this run was at it
-                run.tables.take_out(removed)
+
+    def leave_out_removed(self, run: Run, plan: Plan) -> None:
+        """Count what was removed while the run went on as removed: no table took it, no page names it."""
+        gone = run.tables.all_removed()
+        if not gone:
+            return
+        planned = {id_: one.recording for id_, one in plan.to_do.items()} | plan.unplannable
+        removed = {id_ for id_, one in planned.items() if gone.covers(id_, one.uri)}
+        plan.leave_out_removed(removed)
+        self.result.published = [id_ for id_ in self.result.published if id_ not in removed]
+        self.result.failures = [one for one in self.result.failures if one.recording_id not in removed]
+        self.kept = [id_ for id_ in self.kept if id_ not in removed]
 
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:

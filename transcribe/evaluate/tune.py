@@ -6,6 +6,7 @@ so on to all. What is measured is written down at once, so a run that was stoppe
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -18,6 +19,7 @@ from typing import Any
 
 from transcribe.config import Config, load
 from transcribe.errors import ConfigError
+from transcribe.evaluate.evaluation import without_removed
 from transcribe.evaluate.normalise import NORMALISERS
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.score import score
@@ -129,9 +131,8 @@ class Tuner:
         self._base, self._folder, self._run, self._say = base, folder, run, say
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "trials.jsonl"
-        self._identity = json.dumps(
-            [base.model_dump(mode="json"), [r.id for r in self._references]], sort_keys=True
-        )
+        whole = json.dumps([base.model_dump(mode="json"), [r.id for r in self._references]], sort_keys=True)
+        self._identity = hashlib.sha256(whole.encode()).hexdigest()
         self.trials: list[Trial] = self._read()
         self._is_warm = False
 
@@ -180,7 +181,7 @@ class Tuner:
             manifest, applied(self._base, settings), str(self._folder / "runs" / str(len(self.trials)))
         )
         errors: dict[str, tuple[int, int]] = {}
-        for one in some:
+        for one in without_removed(some, str(self._folder), S3Options()):  # some may be removed meanwhile
             words = score(one, answers[one.id], NORMALISERS["spelled"]).words
             if words is not None:
                 errors[one.id] = (words.errors, words.n_reference)
@@ -200,8 +201,8 @@ class Tuner:
         )
 
     def _read(self) -> list[Trial]:
-        lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
-        rows = [row for row in map(json.loads, lines) if row.pop("of") == self._identity]
+        lines = self._log.read_text(encoding="utf-8").rstrip("\n").split("\n") if self._log.exists() else []
+        rows = [row for row in map(json.loads, filter(None, lines)) if row.pop("of") == self._identity]
         for row in rows:
             row["errors"] = {id_: tuple(pair) for id_, pair in row["errors"].items()}
         return [Trial(**row) for row in rows]

@@ -10,6 +10,9 @@ from transcribe.evaluate.evaluation import REGRESSIONS
 from transcribe.removal.tree import Trace, Tree
 from transcribe.tables.removed import Removed
 
+TRIALS = "trials.jsonl"
+"""Of a sweep, beside the lists of what each trial was measured on."""
+
 PLACES = ("uri", "file", "audio_filepath")
 """Names of the column that says where a recording lies."""
 
@@ -32,6 +35,32 @@ def summaries(tree: Tree, removed: Removed) -> Iterator[Trace]:
             continue
         if any(_about(line, removed, is_own=True) is not None for line in tree.lines(beside)):
             yield Trace("summaries of evaluations", place, 1, lambda place=place: tree.delete(place))  # type: ignore[misc]
+
+
+def trials(tree: Tree, removed: Removed) -> Iterator[Trace]:
+    """Find trials of sweeps that were measured on a removed recording: they name all that they measured."""
+    for place in tree.files:
+        folder, _, name = place.rpartition("/")
+        if name != TRIALS:
+            continue
+        lists = [
+            one for one in tree.files if one.startswith(f"{folder}/manifest-") and one.endswith(".jsonl")
+        ]
+        references = [json.loads(line) for one in lists for line in tree.lines(one) if line.strip()]
+        gone = {one["recording_id"] for one in references if removed.names(one["recording_id"], one["uri"])}
+        kept, n_gone = [], 0
+        for line in tree.lines(place):
+            measured = set(json.loads(line)["errors"])
+            is_one = not gone.isdisjoint(measured) or any(map(removed.has, measured))
+            n_gone += is_one
+            kept += [] if is_one else [line]
+        if n_gone:
+            yield Trace(
+                "trials of sweeps",
+                place,
+                n_gone,
+                lambda place=place, kept=kept: tree.put(place, b"".join(kept)),  # type: ignore[misc]
+            )
 
 
 def lines(tree: Tree, removed: Removed) -> Iterator[Trace]:
@@ -59,7 +88,7 @@ def _is_own(place: str, places: set[str]) -> bool:
     if name == REGRESSIONS:
         return True
     of_evaluation = name == "manifest.jsonl" and folder.rpartition("/")[0].endswith("/runs")
-    of_sweep = name.startswith("manifest-") and f"{folder}/trials.jsonl" in places
+    of_sweep = name.startswith("manifest-") and f"{folder}/{TRIALS}" in places
     return of_evaluation or of_sweep
 
 

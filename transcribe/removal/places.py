@@ -21,7 +21,8 @@ NAMED_FILES: tuple[Find, ...] = (
     pages.pages_of_runs,
     pages.reports,
     pages.pages_of_recordings,
-    evaluations.summaries,  # before the lines by which they are known
+    evaluations.summaries,  # these two before the lines by which they are known
+    evaluations.trials,
     evaluations.lines,
 )
 """Files beside tables."""

@@ -22,6 +22,7 @@ from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
 from transcribe.tables.parquet import REWRITE_ROWS, WrittenFile, write_file, write_partitioned
 from transcribe.tables.removals import Removals
+from transcribe.tables.removed import Removed
 from transcribe.tables.rewrite import Spread, by_threads
 from transcribe.tables.schemas import (
     FAILURES,
@@ -168,8 +169,12 @@ class Tables:
 
     def removed(self, ids: Collection[str]) -> set[str]:
         """Return those of these recordings that were removed."""
-        found = removed.at(self.root, self.s3)
+        found = self.all_removed()
         return {id_ for id_ in ids if found.has(id_)} if found else set()
+
+    def all_removed(self) -> Removed:
+        """Return what these tables may not hold: removed from them, or from an output they are part of."""
+        return removed.at(self.root, self.s3)
 
     def take_again(self, ids: Collection[str]) -> int:
         """Let runs take removed recordings again, by their ids or by where they lie; return how many."""
