@@ -6,8 +6,8 @@
 
 Their rows are gone at once from all tables below the folder. Pages, deliveries and old files hold them until
 ``jobs.maintain``, or ``--now``: then no file below the folder names them, nor what was removed before.
-``--plan`` lists what would go and does nothing. Exit code 1 if an id is nowhere (with ``--missing-ok`` it is
-kept from later runs all the same).
+``--plan`` lists what would go and does nothing. An id that is nowhere is kept from later runs all the same,
+but the exit code is 1 unless ``--missing-ok`` is given.
 """
 
 from __future__ import annotations
@@ -68,10 +68,8 @@ class Removed:
             f" {self.n_others} rows of other tables"
         ]
         if self.missing:
-            done = (
-                "kept from later runs" if self.missing_ok else "left alone; --missing-ok keeps runs from them"
-            )
-            lines.append(f"nowhere     {_listed(self.missing)}: {done}")
+            remedy = "" if self.missing_ok else "; check how they are written, or say --missing-ok"
+            lines.append(f"nowhere     {_listed(self.missing)}: only kept from later runs{remedy}")
         if self.other_ids:
             remedy = "which stay; --same-source takes them, too"
             lines.append(f"same files  are published as {_listed(self.other_ids)}, {remedy}")
@@ -115,8 +113,8 @@ def run(
     """Remove the selected recordings from the tables under ``output``.
 
     ``now``: from all files, too, while no run is under way; ``force``: although files suggest that one is.
-    ``same_source``: also recordings of the same files under other ids. ``missing_ok``: also ids that are
-    nowhere, so that no run takes them. ``spark`` None opens a session if there is more to select by than
+    ``same_source``: also recordings of the same files under other ids. ``missing_ok``: an id that is
+    nowhere is no bad answer. ``spark`` None opens a session if there is more to select by than
     ids. Raises ``ConfigError`` before anything is removed, ``PublishError`` when a table cannot be changed:
     run it again, and it goes on.
     """
@@ -139,7 +137,6 @@ def run(
     every = selected.and_those(removed.at(tables.root, tables.s3))
     current = list(places.find(tree, every, places.ROWS))
     missing = _nowhere(ids, tables, tree, selected, current)
-    ids -= set() if missing_ok else set(missing)
     own = [
         sum(one.n for one in current if one.where == table.uri)
         for table in (tables.transcripts, tables.failures)
@@ -216,9 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--same-source", action="store_true", help="also recordings of the same files under other ids"
     )
-    parser.add_argument(
-        "--missing-ok", action="store_true", help="also ids that are nowhere: no run takes them then"
-    )
+    parser.add_argument("--missing-ok", action="store_true", help="exit code 0 although an id is nowhere")
     parser.add_argument("--take-again", action="store_true", help="undo it: later runs may take these --ids")
     options = parser.parse_args(arguments)
     chosen = {name: getattr(options, name) for name in ("now", "force", "same_source", "missing_ok")}

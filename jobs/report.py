@@ -23,6 +23,7 @@ from jobs.night.verdict import too_many_failed
 from jobs.spark.read import read_table
 from transcribe import __version__
 from transcribe.escape import printable
+from transcribe.removal.texts import without_names
 from transcribe.types import Failure
 
 N_IN_JSON = 1000
@@ -148,11 +149,11 @@ class Report:
         return {
             "run_id": self.run.id,
             "job": self.run.job,
-            "asked": self.run.asked,
+            "asked": without_names(self.run.asked, self._outcome.gone),
             "started_at": self.run.started_at,
             "ended_at": self._outcome.ended_at,
             "verdict": self.verdict,
-            "reason": self.reason,
+            "reason": without_names(self.reason, self._outcome.gone),
             "n_planned": self.n_planned,
             "n_published": self.n_published,
             "n_failed": self.n_failed,

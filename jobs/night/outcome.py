@@ -12,6 +12,7 @@ from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
 from transcribe.inputs.read import Unplannable
+from transcribe.tables.removed import Removed
 from transcribe.types import Failure, Recording
 
 AS_PLANNED = ("uri", "region", "date", "language", "service")
@@ -28,6 +29,7 @@ class Outcome:
     kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
     deliveries: Deliveries | None = None  # None: not asked for, or not come to
     ended_at: datetime | None = None
+    gone: Removed = field(default_factory=Removed)  # what was removed by its end: no text of it names that
     broke_off: str = ""  # why, if the run did not come to its end
 
     def numbered(self, waves: Iterable[Sequence[Recording]]) -> Iterator[tuple[str, Sequence[Recording]]]:
@@ -76,6 +78,7 @@ class Outcome:
         self.result.published = [id_ for id_ in self.result.published if id_ not in removed]
         self.result.failures = [one for one in self.result.failures if one.recording_id not in removed]
         self.kept = [id_ for id_ in self.kept if id_ not in removed]
+        self.gone = gone
 
 
 def _failure_row(run: Run, plan: Plan, failure: Failure) -> dict[str, Any]:

@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from evaluation_fixtures import needs_meeteval
+from evaluation_fixtures import transcript as said
 from nightly_fixtures import broken_invariants, clip, current, settings, write_manifest, write_registry
 from removal_fixtures import HOSTILE, OTHERS, WORDS, every_text, ids_in, traces, write_everything
+from s3_fixtures import BUCKET
 from tables_fixtures import LOCAL, duckdb_connection, failure, publish, texts, transcript, write
 
 from jobs import maintain, nightly, remove
+from jobs.deliver import deliver
 from jobs.selection import Selection
+from transcribe import config as configuration
+from transcribe.deliver.profile import Profile
 from transcribe.errors import ConfigError
+from transcribe.evaluate import reference
+from transcribe.evaluate.evaluation import Asked, add_regression, evaluate
+from transcribe.evaluate.results import Results
+from transcribe.evaluate.systems import Measured, System
 from transcribe.removal import places
+from transcribe.storage.files import list_files, open_binary
+from transcribe.storage.s3 import S3Options
 from transcribe.tables import removed
 from transcribe.tables.comparison import Comparison
 from transcribe.tables.delta import KeyedTable
@@ -110,14 +122,13 @@ def test_the_plan_says_what_would_go_and_does_nothing(everything: Path, tmp_path
     assert "with --now  2 delivered recordings" in str(plan)
 
 
-def test_an_id_that_is_nowhere_is_told_and_kept_from_runs_only_on_request(tables: Tables) -> None:
+def test_an_id_that_is_nowhere_is_told_and_kept_from_runs(tables: Tables) -> None:
     done = take(tables, "a", "nobody")
-    assert (done.exit_code, done.missing, done.n_recordings) == (1, ["nobody"], 1)
-    assert "nowhere     nobody: left alone" in str(done)
-    assert tables.removed(["a", "nobody"]) == {"a"}
-    assert take(tables, "a").exit_code == 0, "removed before"
-    assert take(tables, "nobody", missing_ok=True).exit_code == 0
-    assert tables.removed(["nobody"]) == {"nobody"}
+    assert (done.exit_code, done.missing, done.n_transcripts) == (1, ["nobody"], 1)
+    assert "nowhere     nobody: only kept from later runs; check how they are written" in str(done)
+    assert tables.removed(["a", "nobody"]) == {"a", "nobody"}
+    assert take(tables, "a", "nobody").exit_code == 0, "removed before"
+    assert take(tables, "no one", missing_ok=True).exit_code == 0
 
 
 def test_other_recordings_of_the_same_file_stay_unless_asked_for(tmp_path: Path) -> None:
@@ -261,6 +272,50 @@ def test_a_run_that_began_before_brings_no_row_back(tables: Tables, monkeypatch:
     assert dict(texts(evaluation)).keys() == {"mine"}, "known by its file only, and another recording of it"
 
 
+@needs_meeteval
+def test_an_evaluation_that_goes_on_meanwhile_keeps_nothing_of_it(tables: Tables, tmp_path: Path) -> None:
+    known = [
+        {"uri": f"/in/{id_}.wav", "language": "en", "kind": "speech", "reference_text": f"{id_} secret"}
+        for id_ in "ab"
+    ]
+    manifest = write_manifest(tmp_path / "references.jsonl", known)
+    output = Path(tables.root, "evaluations")
+
+    def run(place: str, *_: Any) -> Any:
+        take(tables, "a")
+        answers = {f"{id_}.wav": said(f"{id_}.wav", f"{id_} secrets") for id_ in "ab"}
+        return answers, Measured(1.0, 1.0, 1.0, 0.0, 0.0, "library")
+
+    overrides = [f"models={write_registry(tmp_path)}", "language.model=fake"]
+    evaluate(Asked(str(manifest), str(output), [System.parse("fake")], overrides=overrides), run)
+    take(tables, "a", now=True)
+    assert not any("a secret" in text or "/in/a.wav" in text for _, text in every_text(output))
+    (row,) = Results(str(output), LOCAL).evaluations.rows(["recording_id"]).to_pylist()
+    assert row["recording_id"] == "b.wav" and list(output.glob("runs/*/manifest.jsonl"))
+    add_regression(str(output), reference.load(manifest)[0], LOCAL)
+    assert (output / "regressions.jsonl").read_text() == ""
+
+
+@pytest.mark.s3
+def test_on_s3(s3_server: S3Options) -> None:
+    tables = Tables(f"s3://{BUCKET}/removal/out", s3_server)
+    publish(tables, 0, [transcript(id_, service="bi") for id_ in ("a", "b/é", "c")])
+    destination = f"s3://{BUCKET}/removal/files/{{region}}/{{date}}"
+    deliver(tables, {"bi": Profile.model_validate({"destination": destination, "vtt": {}, "words": {}})})
+    s3 = {"storage.s3_region": s3_server.region, "storage.s3_endpoint_url": s3_server.endpoint_url}
+    config = configuration.load([], s3)
+    done = take(tables, "b/é", now=True, config=config)
+    assert (done.n_transcripts, done.exit_code) == (1, 0)
+    assert (
+        done.erased and done.erased["delivered recordings"] == 1 and done.erased["old files of tables"] == 1
+    )
+    assert dict(texts(tables)).keys() == {"a", "c"}
+    for one in list_files(f"s3://{BUCKET}/removal/", s3_server):
+        with open_binary(one.uri, s3_server) as file:
+            assert "b/é".encode() not in file.read() and "b_" not in one.uri
+    assert tables.changes_since(1).published == []
+
+
 def test_the_check_names_what_came_back(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     take(tables, "a")
     assert broken_invariants(tables.root) == []
@@ -325,5 +380,6 @@ def test_no_run_takes_it_again_until_it_is_asked_for(spark: SparkSession, tmp_pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tables, "publish_wave", removed_just_before)
-        assert night().n_published == 1
+        report = night()
+    assert (report.n_published, report.plan.removed, report.verdict) == (0, ["a"], "good")
     assert set(current(output, "transcripts")) == {"b"}

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -17,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from transcribe.storage.files import put_bytes, put_file
 from transcribe.tables.delta import KeyedTable
 from transcribe.tables.log import live_files, publish_errors
 from transcribe.tables.parquet import REWRITE_ROWS, table_filesystem, write_file
@@ -72,11 +76,11 @@ def clean_past(table: KeyedTable, rule: Rule, stale: Collection[str]) -> None:
         return
     with publish_errors(table.uri):
         filesystem, root = table_filesystem(table.uri, table.s3)
-        rewritten = {path: _rewrite(filesystem, f"{root}/{path}", rule) for path in stale}
+        rewritten = {path: _rewrite(table, path, rule) for path in stale}
         live = {file.path for file in live_files(current)}
         for info in filesystem.get_file_info(fs.FileSelector(f"{root}/{_LOG}", recursive=True)):
             if info.is_file and info.path.endswith((".json", ".parquet")):
-                _clean_log_file(filesystem, info.path, live, rewritten)
+                _clean_log_file(table, info.path.removeprefix(f"{root}/"), live, rewritten)
             elif info.is_file and _CHECKSUM.fullmatch(info.base_name):
                 filesystem.delete_file(info.path)
 
@@ -122,61 +126,51 @@ def _is_touched(filesystem: fs.FileSystem, path: str, rule: Rule) -> bool:
         return False
 
 
-def _rewrite(filesystem: fs.FileSystem, path: str, rule: Rule) -> Rewritten:
-    with filesystem.open_input_file(path) as source, _replacing(filesystem, path) as sink:
+def _rewrite(table: KeyedTable, path: str, rule: Rule) -> Rewritten:
+    filesystem, root = table_filesystem(table.uri, table.s3)
+    with filesystem.open_input_file(f"{root}/{path}") as source, _replacing(table, path) as new:
         file = pq.ParquetFile(source)
         n_rows = 0
-        with pq.ParquetWriter(sink, file.schema_arrow, compression="zstd") as writer:
+        with pq.ParquetWriter(new, file.schema_arrow, compression="zstd") as writer:
             for batch in file.iter_batches(REWRITE_ROWS):
                 kept = rule.clean(batch)
                 n_rows += kept.num_rows
                 writer.write_batch(kept)
-        return Rewritten(sink.tell(), n_rows)
+        return Rewritten(new.stat().st_size, n_rows)
 
 
-class _replacing:
-    """A file's new content, which takes its place once it is complete."""
-
-    def __init__(self, filesystem: fs.FileSystem, path: str) -> None:
-        self._filesystem, self._path = filesystem, path
-        self._part = f"{path}.part" if isinstance(filesystem, fs.LocalFileSystem) else path
-
-    def __enter__(self) -> Any:
-        self._sink = self._filesystem.open_output_stream(self._part)
-        return self._sink
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._sink.close()
-        if self._part != self._path:
-            if kind is None:
-                self._filesystem.move(self._part, self._path)
-            else:
-                self._filesystem.delete_file(self._part)
+@contextmanager
+def _replacing(table: KeyedTable, path: str) -> Iterator[Path]:
+    """A local file to be written, which then takes the place of the table's file, whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix="transcribe-") as folder:
+        new = Path(folder, "new")
+        yield new
+        put_file(f"{table.uri}/{path}", new, table.s3)
 
 
 def _clean_log_file(
-    filesystem: fs.FileSystem, path: str, live: Collection[str], rewritten: dict[str, Rewritten]
+    table: KeyedTable, path: str, live: Collection[str], rewritten: Mapping[str, Rewritten]
 ) -> None:
     def cleaned(rows: list[dict[str, Any]]) -> bool:
         return sum(_clean_action(row, live, rewritten) for row in rows) > 0
 
-    with filesystem.open_input_file(path) as source:
+    filesystem, root = table_filesystem(table.uri, table.s3)
+    with filesystem.open_input_file(f"{root}/{path}") as source:
         data = source.read()
     if path.endswith(".json"):
         rows = [json.loads(line) for line in data.decode().split("\n") if line.strip()]
         if cleaned(rows):
             lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-            with _replacing(filesystem, path) as sink:
-                sink.write(lines.encode(errors="surrogatepass"))
+            put_bytes(f"{table.uri}/{path}", lines.encode(errors="surrogatepass"), table.s3)
         return
     checkpoint = pq.read_table(pa.BufferReader(data))
     rows = checkpoint.to_pylist()
     if cleaned(rows):
-        with _replacing(filesystem, path) as sink:
-            pq.write_table(pa.Table.from_pylist(rows, checkpoint.schema), sink)
+        with _replacing(table, path) as new:
+            pq.write_table(pa.Table.from_pylist(rows, checkpoint.schema), new)
 
 
-def _clean_action(row: dict[str, Any], live: Collection[str], rewritten: dict[str, Rewritten]) -> bool:
+def _clean_action(row: dict[str, Any], live: Collection[str], rewritten: Mapping[str, Rewritten]) -> bool:
     """Change one line of the log in place; return False if there was nothing to change."""
     before = json.dumps(row, default=str)
     for kind in ("add", "remove", "cdc"):
