@@ -137,14 +137,15 @@ def run(
     every = selected.and_those(removed.at(tables.root, tables.s3))
     current = list(places.find(tree, every, places.ROWS))
     missing = _nowhere(ids, tables, tree, selected, current)
-    own = [
+    n_transcripts, n_failures = (
         sum(one.n for one in current if one.where == table.uri)
         for table in (tables.transcripts, tables.failures)
-    ]
+    )
     found = Removed(
         len(ids),
-        *own,
-        n_others=sum(one.n for one in current) - sum(own),
+        n_transcripts,
+        n_failures,
+        n_others=sum(one.n for one in current) - n_transcripts - n_failures,
         missing=missing,
         missing_ok=missing_ok,
         other_ids=sorted(others),

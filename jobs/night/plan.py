@@ -75,7 +75,7 @@ class Plan:
         """Count these recordings as removed, whatever was planned for them."""
         for id_ in ids:
             for planned in (self.to_do, self.unplannable, self.unreadable, self.duration_s):
-                planned.pop(id_, None)  # type: ignore[attr-defined]
+                planned.pop(id_, None)
             self.suspects.discard(id_)
             self.removed.append(id_)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, TypeGuard
 
 from transcribe.escape import printable
 from transcribe.pages.page import RECORDING
@@ -75,7 +75,7 @@ def pages_of_recordings(tree: Tree, removed: Removed) -> Iterator[Trace]:
             )
 
 
-def _is_page(data: Any) -> bool:
+def _is_page(data: Any) -> TypeGuard[Data]:
     return isinstance(data, dict) and isinstance(data.get("run"), dict) and "rtfx_before" in data
 
 

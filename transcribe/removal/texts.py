@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from transcribe.tables.removed import Removed
 
 ERASED = "(removed)"
-MAX_PIECES = 24
+MAX_PIECES = 60
 """Longest stretch that is looked up, in pieces between breaks: a path with this many spaces and commas."""
 
 _PIECE = re.compile(r"[\s'\"`´«»“”‘’:;,()\[\]{}<>=]|[^\s'\"`´«»“”‘’:;,()\[\]{}<>=]+")

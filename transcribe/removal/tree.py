@@ -73,6 +73,10 @@ class Tree:
                 return json.loads(stream.read())
         except (ValueError, RecursionError):
             return None
+        except StorageError as error:
+            if error.error != "not_found":  # gone meanwhile
+                raise
+            return None
 
     def put_json(self, place: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=1)

@@ -26,6 +26,7 @@ from transcribe.tables.log import live_files, publish_errors
 from transcribe.tables.parquet import REWRITE_ROWS, table_filesystem, write_file
 
 _LOG = "_delta_log"
+_VERSION = re.compile(r"\d{20}")
 _CHECKSUM = re.compile(r"\d+\.crc")
 """Of a version, by Spark: optional, and may repeat the statistics of all files."""
 
@@ -79,6 +80,9 @@ def clean_past(table: KeyedTable, rule: Rule, stale: Collection[str]) -> None:
         rewritten = {path: _rewrite(table, path, rule) for path in stale}
         live = {file.path for file in live_files(current)}
         for info in filesystem.get_file_info(fs.FileSelector(f"{root}/{_LOG}", recursive=True)):
+            version = _VERSION.match(info.base_name)
+            if version and int(version[0]) > current.version():
+                continue  # of a commit meanwhile, whose files are not among those looked at
             if info.is_file and info.path.endswith((".json", ".parquet")):
                 _clean_log_file(table, info.path.removeprefix(f"{root}/"), live, rewritten)
             elif info.is_file and _CHECKSUM.fullmatch(info.base_name):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from pyarrow import fs
 
-from transcribe.errors import StorageError
+from transcribe.errors import PublishError, StorageError
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options, is_s3
 from transcribe.tables import log
@@ -158,7 +158,7 @@ def _is_there(folder: str, s3: S3Options) -> bool:
         with log.publish_errors(folder):
             found: fs.FileInfo = filesystem.get_file_info(path)
             return bool(found.type == fs.FileType.Directory)
-    except log.PublishError as error:
+    except PublishError as error:
         if "ACCESS_DENIED" in str(error) or "Permission denied" in str(error):
             return False
         raise
