@@ -119,7 +119,7 @@ def deliver(
     take_over: bool = False,
 ) -> Deliveries:
     """To services with these profiles. Without ``dates``: all that have changed since this was last done."""
-    current = tables.transcripts.find()
+    current, removals = tables.transcripts.find(), tables.removals_version()
     deliverer = Deliverer(tables, current, profiles, region, redo, take_over)
     marks = {name: ledger.mark_of(tables, current, profile) for name, profile in profiles.items()}
     due = {
@@ -133,6 +133,9 @@ def deliver(
         undelivered = {one.service for one in done.folders if one.error}
         for name in marks.keys() - undelivered:
             ledger.set_mark(tables, name, marks[name])
+    if tables.removals_version() != removals:  # somebody has removed recordings meanwhile
+        again = deliver(tables, profiles, sorted(set().union(*due.values())), region)
+        done.folders.extend(one for one in again.folders if one.is_changed or one.error)
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from jobs import maintain, nightly, remove
 from jobs.deliver import deliver
 from jobs.selection import Selection
 from transcribe import config as configuration
+from transcribe.deliver.manifest import Manifest
 from transcribe.deliver.profile import Profile
 from transcribe.errors import ConfigError
 from transcribe.evaluate import reference
@@ -40,6 +42,46 @@ if TYPE_CHECKING:
 
 IDS = [*HOSTILE, *WORDS]
 FAILING = [f"failing {id_}" for id_ in IDS]
+
+
+WRITERS = {
+    "jobs/night/carry_out.py": "--report-json: pages.reports",
+    "jobs/night/page.py": "pages.pages_of_runs",
+    "jobs/triage.py": "pages.pages_of_recordings",
+    "jobs/tune.py": "nothing: settings and figures",
+    "transcribe/__main__.py": "nothing: no tables, no output",
+    "transcribe/deliver/__main__.py": "nothing: a file of somebody's own",
+    "transcribe/deliver/folder.py": "deliveries.deliveries",
+    "transcribe/deliver/formats.py": "deliveries.deliveries",
+    "transcribe/deliver/ledger.py": "nothing: services, regions, dates",
+    "transcribe/deliver/manifest.py": "deliveries.deliveries",
+    "transcribe/evaluate/evaluation.py": "evaluations.summaries, evaluations.lines",
+    "transcribe/evaluate/results.py": "rows.rows",
+    "transcribe/evaluate/systems.py": "evaluations.lines",
+    "transcribe/evaluate/tune.py": "evaluations.trials",
+    "transcribe/tables/comparison.py": "rows.rows",
+    "transcribe/tables/removals.py": "nothing: digests",
+    "transcribe/tables/tables.py": "rows.rows, rows.texts_of_runs",
+    "transcribe/view.py": "pages.pages_of_recordings",
+}
+"""Modules that write files or tables, and what of ``removal/places.py`` finds recordings in them."""
+
+
+def test_whatever_writes_is_known_to_removal() -> None:
+    root = Path(remove.__file__).parents[1]
+    writing = re.compile(r"\b(put_bytes|put_file|write_text|write_bytes|KeyedTable)\(|open\(\"[aw]b?\"")
+    own = ("transcribe/storage/", "transcribe/models/", "transcribe/removal/", "transcribe/tables/past.py")
+    found = {
+        name
+        for package in ("jobs", "transcribe")
+        for path in (root / package).rglob("*.py")
+        if writing.search(path.read_text()) and not (name := str(path.relative_to(root))).startswith(own)
+    }
+    assert found - WRITERS.keys() == set(), "register what it writes in transcribe/removal/places.py"
+    assert WRITERS.keys() - found == set()
+    kinds = {f"{one.__module__.rpartition('.')[2]}.{one.__name__}" for one in (*places.ROWS, *places.FILES)}
+    named = {word.strip(",") for kind in WRITERS.values() for word in kind.split() if "." in word}
+    assert named <= kinds and kinds - named <= {"rows.past"}
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +312,47 @@ def test_a_run_that_began_before_brings_no_row_back(tables: Tables, monkeypatch:
     evaluation = Tables(f"{tables.root}/evaluations/runs/r/system-0", LOCAL)
     publish(evaluation, 0, [transcript("a.wav", uri="/in/a.wav"), transcript("mine", uri="/in/a.wav")])
     assert dict(texts(evaluation)).keys() == {"mine"}, "known by its file only, and another recording of it"
+
+
+@pytest.mark.parametrize("is_second", [True, False])
+def test_what_a_killed_delivery_has_begun_goes_too(
+    is_second: bool, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tables, 1, [transcript(id_, service="bi", text="Zwetschgenknödel") for id_ in ("a", "b/é")])
+    destination = f"{tables.root}/files/{{region}}/{{date}}"
+    profiles = {"bi": Profile.model_validate({"destination": destination, "vtt": {}, "jsonl": {}})}
+    if is_second:
+        deliver(tables, profiles)
+    publish(tables, 2, [transcript(id_, service="bi", text="Zwetschgenknödel") for id_ in ("c/ö", "d/ü")])
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("transcribe.deliver.folder.replace", killed)
+        deliver(tables, profiles)
+    take(tables, "a", "b/é", "c/ö", "d/ü", now=True)
+    names = ("b_é", "c_ö", "Zwetschgenknödel", "b/é", "c/ö")
+    assert not any(name in text for _, text in every_text(Path(tables.root, "files")) for name in names)
+
+
+def test_a_delivery_under_way_delivers_again_without_what_is_removed(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tables, 1, [transcript(id_, service="bi") for id_ in ("a", "b")])
+    destination = f"{tables.root}/files/{{region}}/{{date}}"
+    profiles = {"bi": Profile.model_validate({"destination": destination, "vtt": {}})}
+    write_manifest_of = Manifest.write
+
+    def removed_just_before(self: Manifest, *given: Any) -> None:
+        monkeypatch.undo()
+        take(tables, "a")
+        write_manifest_of(self, *given)
+
+    monkeypatch.setattr(Manifest, "write", removed_just_before)
+    assert deliver(tables, profiles).errors == []
+    (folder,) = {path.parent for path in Path(tables.root, "files").rglob("manifest.json")}
+    assert [path.name for path in (folder / "subtitles").iterdir()] == ["b.vtt"]
 
 
 @needs_meeteval

@@ -56,13 +56,12 @@ def mark_of(tables: Tables, current: DeltaTable | None, profile: Profile) -> Mar
     """What is true once the tables as they are now are delivered."""
     seen = tables.failures.rows(["last_seen_at"])["last_seen_at"].to_pylist()
     latest = max([_LONG_AGO, *seen]).isoformat()
-    removals = tables.removals.find()
     return Mark(
         current.version() if current else None,
         latest,
         profile.model_dump(mode="json"),
         n_failures=len(seen),
-        removals_version=removals.version() if removals else None,
+        removals_version=tables.removals_version(),
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transcribe.deliver import ledger, manifest
+from transcribe.deliver.folder import PENDING
 from transcribe.deliver.formats import FILES
 from transcribe.deliver.manifest import DeliveredFile, Manifest
 from transcribe.deliver.profile import Profile
@@ -21,24 +22,30 @@ from transcribe.tables.parquet import REWRITE_ROWS
 from transcribe.tables.removed import Removed
 
 TABLES = {FILES[name] for name in FILES}
+SUBTITLES = "subtitles/"
 
 
 def deliveries(tree: Tree, removed: Removed) -> Iterator[Trace]:
     """Find removed recordings in the folders below the output, and in those that it has delivered to."""
-    below = {place.rpartition("/")[0] for place in tree.files if place.endswith(f"/{manifest.NAME}")}
+    names = (f"/{manifest.NAME}", f"/{PENDING}")
+    below = {place.rpartition("/")[0] for place in tree.files if place.endswith(names)}
     elsewhere = set(_delivered_to(tree)) - below
     for folder in sorted(below | elsewhere):
         found = manifest.read(folder, tree.s3)
-        if found is None or (folder in elsewhere and found.table != f"{tree.root}/transcripts"):
+        if folder in elsewhere and (found is None or found.table != f"{tree.root}/transcripts"):
             continue
-        names = _names(found, removed)
-        if names:
+        gone = _names(found, removed) if found else set()
+        is_begun = f"{folder}/{PENDING}" in tree.files and not tree.spares_new_files
+        begun = _unlisted(tree, folder, found) if is_begun else None
+        if gone or is_begun:
             yield Trace(
                 "delivered recordings",
                 folder,
-                len(names),
-                lambda folder=folder, found=found, names=names: _take_out(tree, folder, found, names),  # type: ignore[misc]
-                frozenset(names),
+                len(gone),
+                lambda folder=folder, found=found, begun=begun: (  # type: ignore[misc]
+                    _take_out(tree, folder, found, removed, begun)
+                ),
+                frozenset(gone),
             )
 
 
@@ -64,17 +71,35 @@ def _names(found: Manifest, removed: Removed) -> set[str]:
     return {id_ for id_ in {*found.recordings, *found.failed, *found.late, *of_files} if removed.has(id_)}
 
 
-def _take_out(tree: Tree, folder: str, found: Manifest, names: set[str]) -> None:
+def _unlisted(tree: Tree, folder: str, found: Manifest | None) -> list[str]:
+    """Return files that a killed delivery has begun and its manifest does not list: the next one writes them
+    again, and nothing says whose they are."""
+    listed = {file.path for file in found.files} if found else set()
+    begun = [path for path in tree.json_of(f"{folder}/{PENDING}") or () if isinstance(path, str)]
+    ours = [path for path in begun if path in TABLES or path.startswith(SUBTITLES)]
+    return [path for path in ours if path not in listed and f"{folder}/{path}" in tree.files]
+
+
+def _take_out(
+    tree: Tree, folder: str, found: Manifest | None, removed: Removed, begun: list[str] | None
+) -> None:
     """The manifest is written last: until then it says what is still to be done."""
-    files = []
+    for path in begun or ():
+        if lies_in(f"{folder}/{path}", folder):
+            tree.delete(f"{folder}/{path}")
+    if begun is not None:
+        tree.delete(f"{folder}/{PENDING}")  # its names are those of recordings
+    if found is None:
+        return
+    files, names = [], _names(found, removed)
     for file in found.files:
         place = f"{folder}/{file.path}"
         if not lies_in(place, folder):
             continue
-        if file.recording_id in names:
+        if file.recording_id in names and file.path.startswith(SUBTITLES):
             tree.delete(place)
         elif file.recording_id is None and file.path in TABLES:
-            files.append(_without(tree, place, file, names))
+            files.append(_without(tree, place, file, removed))
         else:
             files.append(file)
 
@@ -90,7 +115,7 @@ def _take_out(tree: Tree, folder: str, found: Manifest, names: set[str]) -> None
     ).write(folder, tree.s3)
 
 
-def _without(tree: Tree, place: str, file: DeliveredFile, names: set[str]) -> DeliveredFile:
+def _without(tree: Tree, place: str, file: DeliveredFile, removed: Removed) -> DeliveredFile:
     try:
         with tree.replacement(place) as path:
             if place.endswith(".parquet"):
@@ -100,11 +125,13 @@ def _without(tree: Tree, place: str, file: DeliveredFile, names: set[str]) -> De
                     with pq.ParquetWriter(path, whole.schema_arrow, compression="zstd") as writer:
                         for batch in whole.iter_batches(REWRITE_ROWS):
                             ids = batch["recording_id"].to_pylist()
-                            kept = batch.filter(pa.array([id_ not in names for id_ in ids], pa.bool_()))
+                            kept = batch.filter(pa.array([not removed.has(id_) for id_ in ids], pa.bool_()))
                             n_rows += kept.num_rows
                             writer.write_batch(kept)
             else:
-                lines = [line for line in tree.lines(place) if json.loads(line)["recording_id"] not in names]
+                lines = [
+                    line for line in tree.lines(place) if not removed.has(json.loads(line)["recording_id"])
+                ]
                 n_rows = len(lines)
                 path.write_bytes(b"".join(lines))
             return DeliveredFile.of(file.path, file.format, path, n_rows)

@@ -89,9 +89,13 @@ class Tree:
         remove(place, self.s3)
 
     def lines(self, place: str) -> Iterator[bytes]:
-        """Yield a file's lines, which end at a line feed and nothing else."""
-        with open_binary(place, self.s3) as stream:
-            yield from stream
+        """Yield a file's lines, which end at a line feed and nothing else; none if it is gone meanwhile."""
+        try:
+            with open_binary(place, self.s3) as stream:
+                yield from stream
+        except StorageError as error:
+            if error.error != "not_found":
+                raise
 
     @contextmanager
     def replacement(self, place: str) -> Iterator[Path]:

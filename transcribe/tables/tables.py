@@ -172,6 +172,11 @@ class Tables:
         found = self.all_removed()
         return {id_ for id_ in ids if found.has(id_)} if found else set()
 
+    def removals_version(self) -> int | None:
+        """Return the version of the table of removals; None before the first one."""
+        found = self.removals.find()
+        return found.version() if found else None
+
     def all_removed(self) -> Removed:
         """Return what these tables may not hold: removed from them, or from an output they are part of."""
         return removed.at(self.root, self.s3)
