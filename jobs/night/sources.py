@@ -29,8 +29,8 @@ def leave_out_known_sources(plan: Plan, inputs: Inputs, tables: Tables, take_pub
         del plan.to_do[id_]
     if covered:
         plan.notes.append(
-            f"not taken: {len(covered)} recordings whose source was removed under another id"
-            f" ({_listed(covered)}); jobs.remove --take-again --ids URI allows it"
+            f"not taken: {len(covered)} recordings whose source was removed under another id;"
+            " jobs.remove --take-again --ids URI allows it"  # a log would keep their names
         )
     if elsewhere:
         pairs = [f"{id_} as {other}" for id_, other in elsewhere.items()]
