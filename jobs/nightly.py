@@ -28,6 +28,7 @@ from jobs.night.describe import redo_in_words
 from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
+from jobs.night.sources import leave_out_known_sources
 from jobs.report import Report
 from transcribe import config as configuration
 from transcribe.config import Config
@@ -93,6 +94,7 @@ def run(
     if config.job.deliver:  # hours later is too late to say what is wrong
         Deliverer(tables, None, deliver.chosen(registry, config))
     planned = plan.make(asked, tables, rule)
+    leave_out_known_sources(planned, asked, tables, config.job.take_published_sources)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
         check_output(check_writable, tables.root, s3)
