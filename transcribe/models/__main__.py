@@ -19,7 +19,6 @@ from transcribe.errors import ConfigError, LanguageError, ManifestError, ModelEr
 from transcribe.evaluate import calibrating
 from transcribe.evaluate.promoting import Promotion, promote, roll_back
 from transcribe.languages import normalize_hint, whisper_code
-from transcribe.layers import shipped
 from transcribe.models.adding import Asked, add
 from transcribe.models.cache import fetch, is_cached
 from transcribe.models.checking import chosen, of_a_night, verify, warm, with_aligners
@@ -63,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     found["warm"].add_argument("--to", type=Path, metavar="DIR", help="a shared folder; default: the cache")
     found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
+    found["calibrate"].add_argument(
+        "--compare-ways", action="store_true", help="change nothing: show how exact each way's word times are"
+    )
     for name in CONDITIONS:
         found["route"].add_argument(f"--{name}", help="of the recording; default: not known")
     for name in ("one", "other"):
@@ -156,7 +158,7 @@ def _roll_back(config: Config, options: argparse.Namespace) -> str:
 
 
 def _calibrate(config: Config, options: argparse.Namespace) -> str:
-    return calibrating.run(shipped(config.models), options.name, options.manifest)
+    return calibrating.run(config, options.name, options.manifest, options.compare_ways)
 
 
 def _route(config: Config, options: argparse.Namespace) -> str:
