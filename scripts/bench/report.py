@@ -9,10 +9,9 @@ import pandas as pd
 from workloads import Workload
 
 from transcribe.evaluate import timing
-from transcribe.evaluate.normalise import Normaliser, normaliser
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.score import Score, score
-from transcribe.evaluate.word_error import ErrorCount
+from transcribe.evaluate.word_error import ErrorCount, Normaliser, normaliser
 from transcribe.types import Failure, Recording, Transcript, Utterance, Word
 
 Run = dict[str, Any]
