@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from transcribe.config import Config
 from transcribe.decoding import identify
-from transcribe.decoding.hysteresis import follow
+from transcribe.decoding.identify import follow
 from transcribe.errors import LanguageError, failure
 from transcribe.languages import UNDETERMINED
 from transcribe.models.registry import ModelEntry, Registry

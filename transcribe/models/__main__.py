@@ -16,7 +16,7 @@ import yaml
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError, LanguageError, ManifestError, ModelError
-from transcribe.evaluate import calibrating
+from transcribe.evaluate import calibrate
 from transcribe.evaluate.promoting import Promotion, promote, roll_back
 from transcribe.languages import normalize_hint, whisper_code
 from transcribe.models.adding import Asked, add
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
             "names", nargs="*", metavar="NAME", help="default: all that a night may need"
         )
     found["warm"].add_argument("--to", type=Path, metavar="DIR", help="a shared folder; default: the cache")
-    found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
+    found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrate.WORKS_WITH}")
     found["calibrate"].add_argument(
         "--compare-ways", action="store_true", help="change nothing: show how exact each way's word times are"
     )
@@ -158,7 +158,7 @@ def _roll_back(config: Config, options: argparse.Namespace) -> str:
 
 
 def _calibrate(config: Config, options: argparse.Namespace) -> str:
-    return calibrating.run(config, options.name, options.manifest, options.compare_ways)
+    return calibrate.run(config, options.name, options.manifest, options.compare_ways)
 
 
 def _route(config: Config, options: argparse.Namespace) -> str:

@@ -11,7 +11,7 @@ from core_fixtures import silence, write_wav
 from transcribe.alignment.recipe import Reading
 from transcribe.alignment.words import Grid
 from transcribe.config import Config
-from transcribe.evaluate import calibrating
+from transcribe.evaluate import calibrate
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.timing import TimeErrors, rows
 from transcribe.models.__main__ import main
@@ -58,7 +58,7 @@ def references(tmp_path):
 
 
 def test_each_way_is_measured_by_kind_and_language(references):
-    cells = calibrating.compare_ways(Engine(), references, Config())
+    cells = calibrate.compare_ways(Engine(), references, Config())
     assert sorted(cells) == ["manual", "manual, de"]
     ways = cells["manual"]
     assert list(ways) == [
@@ -75,10 +75,10 @@ def test_each_way_is_measured_by_kind_and_language(references):
 def test_a_model_without_attention_and_no_gold_times_are_told(references, monkeypatch, tmp_path, capsys):
     manifest = tmp_path / "r.jsonl"
     manifest.write_text('{"uri": "a.wav", "language": "de", "reference_text": "eins"}\n')
-    monkeypatch.setattr(calibrating, "load", lambda *_: Engine())
+    monkeypatch.setattr(calibrate, "load", lambda *_: Engine())
     assert main(["calibrate", "base-torch", str(manifest), "--compare-ways"]) == 2
     assert "has word_times" in capsys.readouterr().err
-    monkeypatch.setattr(calibrating, "load", lambda *_: type("Deaf", (), {"close": lambda self: None})())
+    monkeypatch.setattr(calibrate, "load", lambda *_: type("Deaf", (), {"close": lambda self: None})())
     assert main(["calibrate", "base", str(manifest)]) == 2
     assert "use seq2seq" in capsys.readouterr().err
 
