@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from rapidfuzz.distance import Levenshtein
 
 from transcribe.errors import ConfigError
 from transcribe.evaluate.numbers import spelled
@@ -65,15 +68,13 @@ def count_errors(
     ``free_ends``: what the hypothesis says before and after the reference's text costs nothing (for a
     reference that leaves out a spoken header). ``spell_numbers``: see :func:`tokens`.
     """
-    import jiwer
-
     wanted = tokens(reference, language, spell_numbers=spell_numbers)
     heard = tokens(hypothesis, language, spell_numbers=spell_numbers)
     if free_ends:
         start, end = best_span(wanted, heard)
         heard = heard[start:end]
-    counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return ErrorCount(counted.substitutions, counted.deletions, counted.insertions, len(wanted))
+    n = Counter(edit.tag for edit in Levenshtein.editops(wanted, heard))
+    return ErrorCount(n["replace"], n["delete"], n["insert"], len(wanted))
 
 
 def tokens(text: str, language: str, *, spell_numbers: bool = False) -> list[str]:
