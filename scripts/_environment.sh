@@ -20,7 +20,7 @@ use_environment() {
     echo "$wanted" > "$stamp"
   fi
   # The second line is written last: an interrupted installation is taken up again.
-  wanted="$(cat pyproject.toml setup.py | cksum)"
+  wanted="$(cksum < pyproject.toml)"
   if ! sed -n 2p "$stamp" | grep -q "^$wanted .*\[$extras" ; then
     say "installing into .venv (minutes the first time: Spark alone is some 400 MB)"
     .venv/bin/python -m pip install -qq --disable-pip-version-check -e ".[$extras]" \

@@ -1,6 +1,6 @@
 """Speaks sentences with numbers, for evaluations: ``digits.py FOLDER`` gets the recordings and a manifest.
 
-The sentences of ``transcribe/evaluate/digit_set.py``, and with ``--llm`` those that a language model writes
+The sentences of ``digit_set.py``, and with ``--llm`` those that a language model writes
 for the same numbers. English is spoken by hibari-tts, other languages by ``espeak-ng`` (Debian's package).
 Where Debian's ``asterisk-core-sounds-XX-wav`` are installed, digits that people have spoken are put together,
 too. Same seed, same set.
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from digit_set import SENTENCES, Sentence, numbers, readings, sentences
+from digit_writer import Writer, endpoint
 
 from transcribe.errors import ConfigError
-from transcribe.evaluate.digit_set import SENTENCES, Sentence, numbers, readings, sentences
-from transcribe.evaluate.digit_writer import Writer, endpoint
 
 VOICES = ("m1", "m3", "m7", "f1", "f2", "f5")
 WORDS_A_MINUTE = (130, 190)

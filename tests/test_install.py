@@ -7,29 +7,36 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from transcribe import layers
 from transcribe.models.registry import Registry
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pytest brings it
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_the_wheel_holds_all_of_conf_and_the_pages_templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, Any] = {}
-    fake = SimpleNamespace(setup=lambda **given: told.update(given), find_packages=lambda include: [])
-    monkeypatch.setitem(sys.modules, "setuptools", fake)
-    runpy.run_path(str(ROOT / "setup.py"))
-    (package,) = told["packages"]
-    folder = ROOT / told["package_dir"][package]
-    packed = {path for pattern in told["package_data"][package] for path in folder.glob(pattern)}
-    assert packed == {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"}
-    pages = ROOT / "transcribe" / "pages"
-    templates = {path for pattern in told["package_data"]["transcribe.pages"] for path in pages.glob(pattern)}
-    assert templates == {path for path in pages.iterdir() if path.is_file() and path.suffix != ".py"}
+def test_the_wheel_holds_every_package_all_of_conf_and_the_pages_templates() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    code = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for package in ("transcribe", "udfs", "jobs")
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert sorted(setuptools["packages"]) == sorted({*code, "transcribe.conf"})
+    conf, pages = ROOT / setuptools["package-dir"]["transcribe.conf"], ROOT / "transcribe" / "pages"
+    packed = {
+        folder: {path for pattern in setuptools["package-data"][package] for path in folder.glob(pattern)}
+        for package, folder in {"transcribe.conf": conf, "transcribe.pages": pages}.items()
+    }
+    assert packed[conf] == {path for path in conf.rglob("*") if path.is_file() and path.suffix != ".md"}
+    assert packed[pages] == {path for path in pages.iterdir() if path.is_file() and path.suffix != ".py"}
 
 
 def test_an_installed_package_finds_its_settings_in_itself(
@@ -49,11 +56,10 @@ def test_an_installed_package_finds_its_settings_in_itself(
 
 
 def test_commands_lead_to_functions() -> None:
-    text = (ROOT / "pyproject.toml").read_text().partition("[project.scripts]\n")[2].partition("\n\n")[0]
-    commands = dict(line.split(" = ") for line in text.splitlines())
+    commands = PROJECT["project"]["scripts"]
     assert set(commands) >= {"transcribe", "transcribe-models", "transcribe-nightly"}
     for target in commands.values():
-        module, _, function = target.strip('"').partition(":")
+        module, _, function = target.partition(":")
         assert callable(getattr(importlib.import_module(module), function))
 
 

@@ -35,9 +35,9 @@ MODEL_MODULES = {
 }
 
 FLOORS = (
-    {"verdicts", "escape", "redact", "tracks", "by_channel"},
+    {"verdicts", "escape", "redact"},
     {"types"},
-    {"errors", "clock", "payload"},
+    {"errors", "clock"},
     {"requirements"},
     {"parallel"},
     {"languages", "words", "layers", "section", "job_config", "config", "deliver.profile"},

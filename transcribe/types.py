@@ -8,13 +8,13 @@ sample of what the model hears). Chunk-clock names end in ``_in_chunk_s``; every
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 
-from transcribe.by_channel import ChannelLanguage, ChannelSummary
-from transcribe.tracks import Span, Tracks
 from transcribe.verdicts import Status, Verdict
 
 SAMPLE_RATE = 16_000
@@ -22,6 +22,11 @@ SAMPLE_RATE = 16_000
 
 Samples = npt.NDArray[np.float32]
 """Mono audio at ``SAMPLE_RATE``, nominally in [-1, 1]."""
+
+Span = tuple[float, float]
+"""Start and end in seconds."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,18 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Tracks:
+    """When a word is said by the model's attention (first) and by a second aligner. Recording clock."""
+
+    first_start_s: float
+    first_end_s: float
+    second_start_s: float
+    second_end_s: float
+    start_error_s: float  # how far the two starts are apart: the error bar of the word's
+    end_error_s: float
+
+
+@dataclass(frozen=True)
 class Word:
     """A word on the recording's clock."""
 
@@ -268,6 +285,15 @@ class HeardLanguage:
 
 
 @dataclass(frozen=True)
+class ChannelLanguage:
+    """In which language most of a channel's speech is decoded."""
+
+    channel: int
+    language: str
+    prob: float  # 1 for a hint, else of the channel's own vote
+
+
+@dataclass(frozen=True)
 class SpokenLanguage:
     """The language of a recording, who decided, and what was heard."""
 
@@ -288,6 +314,20 @@ class DecodeOptions:
     no_repeat_ngram_size: int = 0  # n-grams of this size appear once; 0: no such limit
     full_context: bool = False  # encode 30 s whatever the chunk's length
     tell_languages: bool = False  # say what was heard, if the model can
+
+
+@dataclass(frozen=True)
+class ChannelSummary:
+    """What was heard on one channel that was listened to."""
+
+    channel: int
+    speaker: str
+    language: str  # und without speech
+    language_prob: float
+    speech_s: float
+    covered_s: float  # near a published word
+    n_words: int  # published
+    is_mix: bool = False  # of several channels: names of speakers do not apply
 
 
 @dataclass(frozen=True)
@@ -318,3 +358,22 @@ class Failure:
     message: str
     next_step: str
     retryable: bool  # try again in the next run, though neither source nor settings changed
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # building one is slow
+
+
+def dump(value: Any) -> str:
+    """Return a dataclass as JSON, as it travels between Spark's stages.
+
+    Floats keep every digit, and NaN and the infinities stay what they are.
+    """
+    return to_json(value, inf_nan_mode="constants").decode()
+
+
+def parse(kind: type[T], text: str) -> T:
+    """Return the ``kind`` that ``dump`` wrote."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    value: T = _adapters[kind].validate_json(text)
+    return value

@@ -11,10 +11,10 @@ import pyarrow as pa
 from transcribe import text
 from transcribe.config import Config
 from transcribe.decoding.contradiction import checked
-from transcribe.payload import parse
 from transcribe.tables.rows import to_row
 from transcribe.tables.schemas import TRANSCRIPTS
 from transcribe.transcript.merge import merge
+from transcribe.types import parse
 from udfs.rows import KINDS
 
 

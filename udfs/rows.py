@@ -18,7 +18,6 @@ from transcribe.clock import Pcm
 from transcribe.config import Config
 from transcribe.decoding.decoder import Job
 from transcribe.decoding.listen import jobs_of
-from transcribe.payload import dump, parse
 from transcribe.tables.rows import Provenance
 from transcribe.types import (
     Chunk,
@@ -29,6 +28,8 @@ from transcribe.types import (
     SpokenLanguage,
     Stretch,
     Vote,
+    dump,
+    parse,
 )
 
 

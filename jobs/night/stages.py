@@ -13,11 +13,10 @@ from jobs.night.run import Run
 from jobs.spark.frames import small_frame
 from jobs.spark.read import spark_schema
 from transcribe.models.registry import ModelEntry
-from transcribe.payload import dump
 from transcribe.tables.parquet import WRITTEN_FILE_DDL, write_partitioned
 from transcribe.tables.publication import stamped
 from transcribe.tables.schemas import TRANSCRIPT_PARTITIONS, TRANSCRIPTS
-from transcribe.types import Recording
+from transcribe.types import Recording, dump
 from udfs import rows
 from udfs.merge import merge_group
 from udfs.rows import DECODED, IDENTIFIED, PAYLOAD, PLACE, PLACEMENT, SEGMENTED, ChunkPlace, Languages, Row

@@ -10,6 +10,8 @@ import sys
 import venv
 from pathlib import Path
 
+from systems import SYSTEMS
+
 CONVERTER = Path(__file__).with_name("weights.py")
 FREE_GB_LEFT = 2.0
 OURS = ("av", "psutil", "pyspark", "faster-whisper", "ctranslate2", "numpy")
@@ -25,14 +27,6 @@ REQUIREMENTS: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 """Environment → gigabytes that it may take, and what is in it."""
 WITHOUT_DEPENDENCIES = {"torch": ("openai-whisper==20250625",)}  # it asks for triton, which only CUDA needs
-ENVIRONMENT_OF = {
-    "openai-whisper": "torch",
-    "transformers": "torch",
-    "whisperx": "whisperx",
-    "distribatch": "distribatch",
-    "distribatch-batched": "distribatch",
-}
-"""System → environment; any other runs in this one."""
 
 
 class Unavailable(Exception):
@@ -40,10 +34,10 @@ class Unavailable(Exception):
 
 
 def interpreter(system: str, cache: Path) -> Path:
-    """The Python to run a system with; its environment is made if need be. Raises ``Unavailable``."""
-    if system not in ENVIRONMENT_OF:
+    """Return the Python to run a system with; its environment is made if need be. Raises ``Unavailable``."""
+    name = SYSTEMS[system].environment
+    if not name:
         return Path(sys.executable)
-    name = ENVIRONMENT_OF[system]
     size_gb, wanted = REQUIREMENTS[name]
     pinned = [f"{p}=={importlib.metadata.version(p)}" if p in OURS else p for p in wanted]
     alone = WITHOUT_DEPENDENCIES.get(name, ())
@@ -67,7 +61,7 @@ def interpreter(system: str, cache: Path) -> Path:
 
 
 def checkpoints(weights: Path, cache: Path) -> Path:
-    """The folder of the checkpoints made of the weights in folder ``weights``. Raises ``Unavailable``."""
+    """Return the folder of checkpoints converted from the folder ``weights``. Raises ``Unavailable``."""
     folder = cache / f"checkpoints-{weights.name}"
     if not (folder / ".complete").exists():
         _call([str(interpreter("transformers", cache)), str(CONVERTER), str(weights), str(folder)])

@@ -26,9 +26,9 @@ from pathlib import Path
 import environments
 import watch
 import workloads
-from job import File, Job
 from report import Run, render
 from systems import SYSTEMS
+from worker import File, Job
 from workloads import Sizes, Workload
 
 from transcribe.config import Config
@@ -47,34 +47,34 @@ DEFAULT_SYSTEMS = (
 
 
 @dataclass(frozen=True)
-class System:
+class Contender:
     """One line of the tables: a system with its own options."""
 
     label: str
     name: str
     options: dict[str, int]
 
-
-def parse_system(label: str) -> System:
-    """``name[:key=value,…]``. Raises ValueError for what is not known or has no effect."""
-    name, _, rest = label.partition(":")
-    if name not in SYSTEMS:
-        raise ValueError(f"unknown system {name!r}; known: {', '.join(SYSTEMS)}")
-    options = {}
-    for item in filter(None, rest.split(",")):
-        key, _, value = item.partition("=")
-        if key not in OPTIONS or not value.isdigit() or int(value) < 1:
-            raise ValueError(f"{item!r} in {label!r}: write one of {', '.join(OPTIONS)}=NUMBER")
-        if key == "cores" and name not in SPARK_SYSTEMS:
-            raise ValueError(f"{label!r}: only {', '.join(SPARK_SYSTEMS)} have cores")
-        options[key] = int(value)
-    return System(label, name, options)
+    @classmethod
+    def parse(cls, label: str) -> Contender:
+        """Parse ``name[:key=value,…]``. Raises ValueError for what is not known or has no effect."""
+        name, _, rest = label.partition(":")
+        if name not in SYSTEMS:
+            raise ValueError(f"unknown system {name!r}; known: {', '.join(SYSTEMS)}")
+        options = {}
+        for item in filter(None, rest.split(",")):
+            key, _, value = item.partition("=")
+            if key not in OPTIONS or not value.isdigit() or int(value) < 1:
+                raise ValueError(f"{item!r} in {label!r}: write one of {', '.join(OPTIONS)}=NUMBER")
+            if key == "cores" and name not in SPARK_SYSTEMS:
+                raise ValueError(f"{label!r}: only {', '.join(SPARK_SYSTEMS)} have cores")
+            options[key] = int(value)
+        return cls(label, name, options)
 
 
 def schedule(
-    systems: Sequence[System], made: Sequence[Workload], n_repeats: int
-) -> Iterator[tuple[int, Workload, System]]:
-    """Every (repeat, workload, system); each repeat begins its turns with another system."""
+    systems: Sequence[Contender], made: Sequence[Workload], n_repeats: int
+) -> Iterator[tuple[int, Workload, Contender]]:
+    """Yield every (repeat, workload, system); each repeat begins its turns with another system."""
     for repeat in range(n_repeats):
         first = repeat % len(systems)
         for workload in made:
@@ -108,32 +108,31 @@ class Bench:
                 self._leave_out("every system", name, str(error))
         return made
 
-    def make_environments(self, systems: Sequence[System]) -> list[System]:
+    def make_environments(self, systems: Sequence[Contender]) -> list[Contender]:
         """The systems that can run here."""
         usable = []
         for system in systems:
             try:
                 self._pythons[system.name] = environments.interpreter(system.name, self.options.cache)
-                if system.name in ("openai-whisper", "transformers"):
+                if SYSTEMS[system.name].environment == "torch":
                     environments.checkpoints(self.weights, self.options.cache)
                 usable.append(system)
             except environments.Unavailable as error:
                 self._leave_out(system.label, "every workload", str(error))
         return usable
 
-    def is_measured(self, system: System, workload: Workload, repeat: int) -> bool:
+    def is_measured(self, system: Contender, workload: Workload, repeat: int) -> bool:
         """Also when it has failed: a system that fails at a workload is not asked to do it again."""
         place = (system.label, workload.name)
         done = {(run["system"], run["workload"], run["repeat"]) for run in self.runs}
         return (*place, repeat) in done or place in {(o["system"], o["workload"]) for o in self.left_out}
 
-    def measure(self, system: System, workload: Workload, repeat: int) -> None:
+    def measure(self, system: Contender, workload: Workload, repeat: int) -> None:
         """One fresh process."""
         stem = f"{workload.name}-{system.label}-{repeat + 1}".replace(":", "_").replace("=", "")
         job = self._job(system, workload, self._folder / f"{stem}.result.json")
         job_file = self._folder / f"{stem}.job.json"
         job_file.write_text(json.dumps(asdict(job), ensure_ascii=False), encoding="utf-8")
-        load_before = os.getloadavg()[0]
         Path(job.result).unlink(missing_ok=True)
         command = [str(self._pythons[system.name]), str(WORKER), str(job_file)]
         log = self._folder / f"{stem}.log"
@@ -143,7 +142,7 @@ class Bench:
             return
         run: Run = {
             **{"system": system.label, "workload": workload.name, "repeat": repeat, "code": self.code},
-            **{"wall_s": watched.wall_s, "peak_rss_mb": watched.peak_rss_mb, "load_before": load_before},
+            **{"wall_s": watched.wall_s, "peak_rss_mb": watched.peak_rss_mb},
             **json.loads(Path(job.result).read_text(encoding="utf-8")),
         }
         self.runs.append(run)
@@ -151,7 +150,7 @@ class Bench:
             file.write(json.dumps(run, ensure_ascii=False) + "\n")
         print(f"{stem}: {run['work_s']:.1f} s of work, {len(run['errors'])} files failed", flush=True)
 
-    def _job(self, system: System, workload: Workload, result: Path) -> Job:
+    def _job(self, system: Contender, workload: Workload, result: Path) -> Job:
         o, own = self.options, system.options
         threads = own.get("threads", o.threads)
         cores = own.get("cores", threads if system.name in SPARK_SYSTEMS else 1)
@@ -179,10 +178,10 @@ class Bench:
         """What a system is told: nothing that the weights do not know."""
         return hint if self.options.language == "hint" and hint and self.entry.speaks(hint) else None
 
-    def _environment(self, system: System, job: Job) -> dict[str, str]:
+    def _environment(self, system: Contender, job: Job) -> dict[str, str]:
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SPARK_HOME")}
         python = str(self._pythons[system.name])
-        if system.name in ("library", "library-seq2seq", "spark"):
+        if SYSTEMS[system.name].is_ours:
             environment["PYTHONPATH"] = str(ROOT)
         return environment | {
             "OMP_NUM_THREADS": str(max(1, job.threads // job.cores)),
@@ -246,17 +245,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder of the results; what is there is taken up")
-    add(
-        "--budget-min",
-        type=float,
-        default=600.0,
-        help="then no measurement is begun; 0: the report alone",
-    )
+    add("--budget-min", type=float, default=600.0, help="start no run after that; 0: the report alone")
     add("--systems", nargs="+", default=DEFAULT_SYSTEMS, metavar="SYSTEM", help="default: %(default)s")
     add("--also", nargs="+", default=[], metavar="SYSTEM", help="more of them; whisperx takes 8 GB of disk")
     add("--workloads", nargs="+", choices=workloads.NAMES, default=workloads.NAMES)
@@ -280,7 +273,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.quick:
         options.repeats, options.prompts, options.long_s, options.silence_s = 1, 4, 20.0, 60.0
     try:
-        options.systems = [parse_system(label) for label in dict.fromkeys([*options.systems, *options.also])]
+        options.systems = [
+            Contender.parse(label) for label in dict.fromkeys([*options.systems, *options.also])
+        ]
     except ValueError as error:
         parser.error(str(error))
     return options

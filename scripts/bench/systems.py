@@ -2,19 +2,95 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ours
-from job import Answers, File, Job, Loaded, Words, one_by_one
+from worker import Answers, File, Job, Transcriber, Words, one_by_one
 
 SAMPLE_RATE = 16_000
+DETAILS = ("n_chunks", "n_repaired")
+
+
+def library(job: Job) -> Transcriber:
+    """Run this project in the worker's process: engines are loaded by the warm-up and kept for the work."""
+    from transcribe import config as configuration
+    from transcribe.engines.cache import EngineCache
+    from transcribe.evaluate.systems import run_library
+    from transcribe.inputs.read import read
+    from transcribe.pipeline import Progress
+    from transcribe.storage.s3 import S3Options
+
+    config = configuration.load(overrides=[f"decode.threads={job.threads}", *_settings(job)])
+    engines, s3 = EngineCache(), S3Options()
+
+    def run(files: Sequence[File]) -> Answers:
+        steps = [Progress()]
+        inputs = read(str(_write_manifest(job, files)), config, s3)
+        found, _ = run_library(inputs, config, s3, steps.append, engines)
+        return _to_answers(found, vars(steps[-1]))
+
+    return run
+
+
+def library_seq2seq(job: Job) -> Transcriber:
+    """Run the same weights by the engine seq2seq: the model's other entry."""
+    return library(replace(job, model=f"{job.model}-torch"))
+
+
+def spark(job: Job) -> Transcriber:
+    """Run this project's nightly job, in a session that is opened once."""
+    from jobs import session
+    from jobs.evaluate import by_spark
+    from transcribe import config as configuration
+    from transcribe.storage.s3 import S3Options
+    from transcribe.tables.tables import Tables
+
+    overrides = [f"spark.master=local[{job.cores}]", "job.max_failed_share=1", *_settings(job)]
+    config = configuration.load(overrides=overrides)
+    opened = session.open(config)
+
+    def run(files: Sequence[File]) -> Answers:
+        manifest = _write_manifest(job, files)
+        output = str(manifest.parent / "out")
+        found, _ = by_spark(opened, str(manifest), config, output)
+        (record,) = Tables(output, S3Options()).runs.rows(list(DETAILS)).to_pylist()
+        return _to_answers(found, record)
+
+    return run
+
+
+def _settings(job: Job) -> list[str]:
+    beam, device = f"decode.beam_size={job.beam}", f"decode.device={job.device}"
+    return ["job.region=bench", beam, device, f"model={job.model}", *job.settings]
+
+
+def _write_manifest(job: Job, files: Sequence[File]) -> Path:
+    manifest = Path(tempfile.mkdtemp(dir=job.folder)) / "manifest.jsonl"
+    rows = [{"uri": f.path, "recording_id": f.id, "language": f.language} for f in files]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return manifest
+
+
+def _to_answers(found: Mapping[str, Any], record: Mapping[str, Any]) -> Answers:
+    """Convert this project's transcripts and failures."""
+    answers = Answers(details={name: record[name] for name in DETAILS})
+    for id_, one in found.items():
+        if hasattr(one, "error"):
+            answers.errors[id_] = f"{one.error}: {one.message}"[:200]
+            continue
+        answers.texts[id_] = one.text
+        spoken = (word for utterance in one.utterances if utterance.published for word in utterance.words)
+        answers.words[id_] = [(word.start_s, word.end_s, word.text) for word in spoken]
+    return answers
 
 
 def decode(path: str) -> Any:
-    """float32 mono samples at 16 kHz, by FFmpeg's libraries, for systems that leave decoding to a program."""
+    """Return float32 mono samples at 16 kHz, for systems that leave decoding to a program."""
     import av
     import numpy as np
 
@@ -26,14 +102,11 @@ def decode(path: str) -> Any:
     return np.concatenate(parts).astype(np.float32) / 32768
 
 
-def faster_whisper(job: Job, batched: bool = False) -> Loaded:
+def faster_whisper(job: Job, batched: bool = False) -> Transcriber:
     from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
 
-    started = time.perf_counter()
-    model = WhisperModel(
-        job.weights, device=job.device, compute_type=ctranslate2_type(job), cpu_threads=job.threads
-    )
-    load_s = time.perf_counter() - started
+    compute_type = ctranslate2_type(job)
+    model = WhisperModel(job.weights, device=job.device, compute_type=compute_type, cpu_threads=job.threads)
     pipeline = BatchedInferencePipeline(model) if batched else model
     more = {"batch_size": job.batch} if batched else {}
 
@@ -46,44 +119,35 @@ def faster_whisper(job: Job, batched: bool = False) -> Loaded:
         words = [(float(w.start), float(w.end), w.word) for s in segments for w in s.words or ()]
         return " ".join(segment.text.strip() for segment in segments), words
 
-    return Loaded(load_s, one_by_one(transcribe))
-
-
-def faster_whisper_batched(job: Job) -> Loaded:
-    return faster_whisper(job, batched=True)
+    return one_by_one(transcribe)
 
 
 def ctranslate2_type(job: Job) -> str:
     return "float16" if job.device == "cuda" else "int8"
 
 
-def openai_whisper(job: Job) -> Loaded:
+def openai_whisper(job: Job) -> Transcriber:
     import torch
     import whisper
 
     torch.set_num_threads(job.threads)
-    started = time.perf_counter()
     model = whisper.load_model(str(Path(job.checkpoints, "openai.pt")), device=job.device)
-    load_s = time.perf_counter() - started
+    options = {"fp16": job.device == "cuda", "word_timestamps": job.words}
     beam = {"beam_size": job.beam} if job.beam > 1 else {}
 
     def transcribe(file: File) -> tuple[str, Words]:
-        fp16 = job.device == "cuda"
-        found = model.transcribe(
-            decode(file.path), language=file.language, fp16=fp16, word_timestamps=job.words, **beam
-        )
+        found = model.transcribe(decode(file.path), language=file.language, **options, **beam)
         words = [(w["start"], w["end"], w["word"]) for s in found["segments"] for w in s.get("words", ())]
         return found["text"].strip(), words
 
-    return Loaded(load_s, one_by_one(transcribe))
+    return one_by_one(transcribe)
 
 
-def transformers(job: Job) -> Loaded:
+def transformers(job: Job) -> Transcriber:
     import torch
     from transformers import pipeline
 
     torch.set_num_threads(job.threads)
-    started = time.perf_counter()
     recognizer = pipeline(
         "automatic-speech-recognition",
         model=str(Path(job.checkpoints, "hf")),
@@ -92,7 +156,6 @@ def transformers(job: Job) -> Loaded:
         chunk_length_s=30,
         batch_size=job.batch,
     )
-    load_s = time.perf_counter() - started
 
     def run(files: Sequence[File]) -> Answers:
         """Files of one language share batches; the pipeline takes one language a call."""
@@ -111,11 +174,11 @@ def transformers(job: Job) -> Loaded:
                 answers.errors.update(dict.fromkeys(missing, reason))
         return answers
 
-    return Loaded(load_s, run)
+    return run
 
 
 def _decoded(files: Sequence[File], read: list[str], answers: Answers) -> Iterator[dict[str, Any]]:
-    """Audio of the files that can be decoded; their ids go to ``read`` before it is asked for them."""
+    """Yield the audio of files that can be decoded; each id goes to ``read`` before its audio is yielded."""
     for file in files:
         try:
             samples = decode(file.path)
@@ -126,10 +189,9 @@ def _decoded(files: Sequence[File], read: list[str], answers: Answers) -> Iterat
         yield {"raw": samples, "sampling_rate": SAMPLE_RATE}
 
 
-def whisperx(job: Job) -> Loaded:
+def whisperx(job: Job) -> Transcriber:
     import whisperx
 
-    started = time.perf_counter()
     model = whisperx.load_model(
         job.weights,
         job.device,
@@ -138,16 +200,15 @@ def whisperx(job: Job) -> Loaded:
         threads=job.threads,
         vad_method="pyannote",
     )
-    load_s = time.perf_counter() - started
 
     def transcribe(file: File) -> tuple[str, Words]:
         found = model.transcribe(decode(file.path), batch_size=job.batch, language=file.language)
         return " ".join(segment["text"].strip() for segment in found["segments"]), []
 
-    return Loaded(load_s, one_by_one(transcribe))
+    return one_by_one(transcribe)
 
 
-def distribatch(job: Job, batched: bool = False) -> Loaded:
+def distribatch(job: Job, batched: bool = False) -> Transcriber:
     import functools
 
     import distribatch as dib
@@ -163,6 +224,7 @@ def distribatch(job: Job, batched: bool = False) -> Loaded:
         "batched": batched,
         "batch_size": job.batch,
     }
+    of_all = {"model": dib.models.path(job.weights), "audio_col": "path", "engine": "faster_whisper"}
 
     def run(files: Sequence[File]) -> Answers:
         """A job takes one language; the languages' rows are collected together."""
@@ -170,49 +232,40 @@ def distribatch(job: Job, batched: bool = False) -> Loaded:
         for language in dict.fromkeys(file.language for file in files):
             rows = [(file.id, file.path) for file in files if file.language == language]
             frame = session.createDataFrame(rows, "id string, path string").repartition(len(rows))
-            task = dib.TranscribeJob(
-                model=dib.models.path(job.weights),
-                audio_col="path",
-                language=language,
-                engine="faster_whisper",
-                engine_options=options,
-            )
+            task = dib.TranscribeJob(language=language, engine_options=options, **of_all)
             frames.append(task.run(frame, backend="spark", output_col="answer"))
-        answers = Answers()
-        for row in functools.reduce(DataFrame.union, frames).collect():
-            if row.answer_error:
-                answers.errors[row.id] = row.answer_error[:200]
-            else:
-                answers.texts[row.id] = row.answer
-        return answers
+        rows = functools.reduce(DataFrame.union, frames).collect()
+        return Answers(
+            texts={row.id: row.answer for row in rows if not row.answer_error},
+            errors={row.id: row.answer_error[:200] for row in rows if row.answer_error},
+        )
 
-    return Loaded(0.0, run)
+    return run
 
 
-def distribatch_batched(job: Job) -> Loaded:
-    return distribatch(job, batched=True)
+@dataclass(frozen=True)
+class System:
+    load: Callable[[Job], Transcriber]
+    packages: tuple[str, ...]  # whose versions are reported
+    environment: str = ""  # of ``environments.REQUIREMENTS``; empty: the benchmark's own
+
+    @property
+    def is_ours(self) -> bool:
+        return self.load in (library, library_seq2seq, spark)
 
 
-SYSTEMS: dict[str, Callable[[Job], Loaded]] = {
-    "library": ours.library,
-    "library-seq2seq": ours.library_seq2seq,
-    "spark": ours.spark,
-    "faster-whisper": faster_whisper,
-    "faster-whisper-batched": faster_whisper_batched,
-    "openai-whisper": openai_whisper,
-    "transformers": transformers,
-    "whisperx": whisperx,
-    "distribatch": distribatch,
-    "distribatch-batched": distribatch_batched,
+_FASTER = ("faster-whisper", "ctranslate2")
+SYSTEMS = {
+    "library": System(library, ("ctranslate2",)),
+    "library-seq2seq": System(library_seq2seq, ("torch",)),
+    "spark": System(spark, ("ctranslate2", "pyspark")),
+    "faster-whisper": System(faster_whisper, _FASTER),
+    "faster-whisper-batched": System(partial(faster_whisper, batched=True), _FASTER),
+    "openai-whisper": System(openai_whisper, ("openai-whisper", "torch"), "torch"),
+    "transformers": System(transformers, ("transformers", "torch"), "torch"),
+    "whisperx": System(whisperx, ("whisperx", "faster-whisper", "torch"), "whisperx"),
+    "distribatch": System(distribatch, ("distribatch", *_FASTER, "pyspark"), "distribatch"),
+    "distribatch-batched": System(
+        partial(distribatch, batched=True), ("distribatch", *_FASTER, "pyspark"), "distribatch"
+    ),
 }
-PACKAGES = {
-    "library": ("ctranslate2",),
-    "library-seq2seq": ("torch",),
-    "spark": ("ctranslate2", "pyspark"),
-    "openai-whisper": ("openai-whisper", "torch"),
-    "transformers": ("transformers", "torch"),
-    "whisperx": ("whisperx", "faster-whisper", "torch"),
-    "faster-whisper": ("faster-whisper", "ctranslate2"),
-    "distribatch": ("distribatch", "faster-whisper", "ctranslate2", "pyspark"),
-}
-"""Whose versions are reported, also for a system's ``-batched`` form."""

@@ -16,7 +16,7 @@ import gzip
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +60,6 @@ class Workload:
         return sum(r.duration_s or 0.0 for r in self.references)
 
 
-@dataclass(frozen=True)
-class _Prompt:
-    path: Path
-    language: str
-    text: str
-    duration_s: float
-
-
 def make(name: str, folder: Path, sizes: Sizes, languages: list[str], manifest: Path | None) -> Workload:
     """Raises ``Unavailable`` when it cannot be made, ``ManifestError`` for an unusable manifest."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,61 +69,52 @@ def make(name: str, folder: Path, sizes: Sizes, languages: list[str], manifest: 
         return Workload(name, reference.load(manifest))
     if name == "silence":
         return Workload(name, [_quiet_line(folder / "silence.flac", sizes.silence_s)])
-    if sizes.quick:
-        found = {"clips": _clips()}
-    else:
-        found = {language: _prompts(folder / "packages", language) for language in languages}
-    if name == "short":
-        chosen = [prompt for prompts in found.values() for prompt in _spread(prompts, sizes.n_prompts)]
-        return Workload(name, [_reference(p.path, p) for p in chosen])
-    joined = _by_language(found["clips"]) if sizes.quick else found
-    return Workload(name, [_joined(folder, prompts, sizes.long_s) for prompts in joined.values()])
+    found = _clips() if sizes.quick else [one for code in languages for one in _prompts(folder, code)]
+    by_language = {code: [one for one in found if one.language == code] for code in _languages(found)}
+    if name == "long":
+        return Workload(name, [_joined(folder, some, sizes.long_s) for some in by_language.values()])
+    groups = [found] if sizes.quick else by_language.values()
+    return Workload(name, [one for some in groups for one in _spread(some, sizes.n_prompts)])
 
 
-def _reference(path: Path, prompt: _Prompt) -> Reference:
-    return Reference(path, prompt.language, "read", prompt.text, "exact", duration_s=prompt.duration_s)
+def _languages(references: Sequence[Reference]) -> dict[str, None]:
+    """Return the languages of ``references``, in order, as keys."""
+    return dict.fromkeys(one.language for one in references)
 
 
-def _clips() -> list[_Prompt]:
-    """The clips of the tests' data."""
+def _clips() -> list[Reference]:
+    """Return the clips that this project's demo ships."""
     with (CLIPS / "speech.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return [
-        _Prompt(CLIPS / r["file"], r["language"], r["text"], soundfile.info(CLIPS / r["file"]).duration)
-        for r in rows
-    ]
+        return [_spoken_in(CLIPS / r["file"], r["language"], r["text"]) for r in csv.DictReader(stream)]
+
+
+def _spoken_in(path: Path, language: str, text: str) -> Reference:
+    return Reference(path, language, "read", text, "exact", duration_s=soundfile.info(path).duration)
 
 
 def warm_up_clip() -> Path:
-    """Some seconds of speech for what a process does only once."""
+    """Return some seconds of speech for what a process does only once."""
     return _clips()[0].path
 
 
-def _by_language(prompts: list[_Prompt]) -> dict[str, list[_Prompt]]:
-    return {code: [p for p in prompts if p.language == code] for code in {p.language for p in prompts}}
-
-
-def _prompts(folder: Path, language: str) -> list[_Prompt]:
-    """Prompts of a language with usable text and length, by name, copied to unique names."""
-    root = _unpacked(folder, language)
+def _prompts(folder: Path, language: str) -> list[Reference]:
+    """Return a language's prompts with usable text and length, copied to unique names."""
+    packages = folder / "packages"
+    root = _unpacked(packages, language)
     (sounds,) = (root / "usr/share/asterisk/sounds").glob(f"{language}_*")
     texts = root / f"usr/share/doc/asterisk-core-sounds-{language}/core-sounds-{language}.txt.gz"
     found = []
     for name, text in _spoken(gzip.decompress(texts.read_bytes()).decode("utf-8-sig")):
-        wav = sounds / f"{name}.wav"
-        if not wav.is_file():
-            continue
-        duration_s = soundfile.info(wav).duration
-        if PROMPT_S[0] <= duration_s <= PROMPT_S[1]:
-            path = folder / f"{language}_{name.replace('/', '_')}.wav"
+        wav, path = sounds / f"{name}.wav", packages / f"{language}_{name.replace('/', '_')}.wav"
+        if wav.is_file() and PROMPT_S[0] <= soundfile.info(wav).duration <= PROMPT_S[1]:
             if not path.exists():
                 shutil.copyfile(wav, path)
-            found.append(_Prompt(path, language, text, duration_s))
+            found.append(_spoken_in(path, language, text))
     return found
 
 
 def _spoken(listing: str) -> Iterator[tuple[str, str]]:
-    """(name, text) of the listing's lines whose text is all spoken, and only that."""
+    """Yield (name, text) of the listing's lines whose text is all spoken, and nothing else."""
     for line in listing.splitlines():
         name, colon, text = line.partition(":")
         name, text = name.strip(), text.strip()
@@ -165,63 +148,46 @@ def _call(command: list[str], folder: Path) -> None:
         raise Unavailable(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
 
 
-def _spread(prompts: list[_Prompt], n: int) -> list[_Prompt]:
-    """``n`` of them, evenly over their names."""
+def _spread(prompts: list[Reference], n: int) -> list[Reference]:
+    """Return ``n`` of them, evenly over their names."""
     n = min(n, len(prompts))
     return [prompts[i * len(prompts) // n] for i in range(n)]
 
 
-def _joined(folder: Path, prompts: list[_Prompt], long_s: float) -> Reference:
-    """Prompts in a fixed random order, as many as fit into ``long_s``, at least one, in one recording."""
+def _joined(folder: Path, prompts: list[Reference], long_s: float) -> Reference:
+    """Join prompts in a fixed random order, as many as fit into ``long_s``, at least one."""
     order = sorted(prompts, key=lambda p: p.path.name)
     random.Random(7).shuffle(order)
-    chosen: list[_Prompt] = []
-    total_s = 0.0
-    for prompt in order:
-        total_s += prompt.duration_s + GAP_S
-        if chosen and total_s > long_s:
-            break
-        chosen.append(prompt)
-    rate = soundfile.info(chosen[0].path).samplerate
-    parts = [part for p in chosen for part in (_read(p.path, rate), _noise(GAP_S, rate))]
-    language = chosen[0].language
-    return _written(
-        folder / f"long_{language}_{long_s:.0f}s.wav", parts, rate, language, " ".join(p.text for p in chosen)
-    )
+    ends = np.cumsum([(p.duration_s or 0.0) + GAP_S for p in order])
+    chosen = order[: max(1, int(np.sum(ends <= long_s)))]
+    return _write(folder / f"long_{chosen[0].language}_{long_s:.0f}s.wav", [(p, GAP_S) for p in chosen])
 
 
 def _quiet_line(path: Path, duration_s: float) -> Reference:
-    """Noise at -80 dBFS with one English clip every ``QUIET_STEP_S``."""
+    """Make noise at -80 dBFS with one English clip every ``QUIET_STEP_S``."""
     clips = [clip for clip in _clips() if clip.language == "en"]
-    rate = soundfile.info(clips[0].path).samplerate
-    parts: list[Samples] = []
-    texts: list[str] = []
-    total_s = 0.0
+    step_s = min(QUIET_STEP_S, duration_s / 2)
+    n, total_s = 0, 0.0
     while total_s < duration_s:
-        clip = clips[len(texts) % len(clips)]
-        parts += [_noise(min(QUIET_STEP_S, duration_s / 2), rate, seed=len(texts)), _read(clip.path, rate)]
-        texts.append(clip.text)
-        total_s = sum(map(len, parts)) / rate
-    return _written(path.with_stem(f"silence_{duration_s:.0f}s"), parts, rate, "en", " ".join(texts))
+        total_s += step_s + (clips[n % len(clips)].duration_s or 0.0)
+        n += 1
+    turns = [(clips[i % len(clips)], step_s) for i in range(n)]
+    return _write(path.with_stem(f"silence_{duration_s:.0f}s"), turns, quiet_first=True)
 
 
-def _written(path: Path, parts: list[Samples], rate: int, language: str, text: str) -> Reference:
-    samples = np.concatenate(parts)
+def _write(path: Path, turns: list[tuple[Reference, float]], quiet_first: bool = False) -> Reference:
+    """Write recordings, each with so many seconds of noise after (or before) it, to one file."""
     if not path.exists():
+        rate = soundfile.info(turns[0][0].path).samplerate
+        parts: list[Samples] = []
+        for i, (one, quiet_s) in enumerate(turns):
+            samples, own_rate = soundfile.read(one.path, dtype="float32")
+            if own_rate != rate:
+                raise Unavailable(f"{one.path.name} has {own_rate} samples a second, the others {rate}")
+            noise = np.random.default_rng(i * quiet_first).normal(0, QUIET_LEVEL, round(quiet_s * rate))
+            both = [samples, noise.astype(np.float32)]
+            parts += reversed(both) if quiet_first else both
         part = path.with_stem(f"{path.stem}.part")
-        soundfile.write(part, samples, rate, subtype="PCM_16")
+        soundfile.write(part, np.concatenate(parts), rate, subtype="PCM_16")
         part.replace(path)
-    return Reference(path, language, "read", text, "exact", duration_s=len(samples) / rate)
-
-
-def _read(path: Path, rate: int) -> Samples:
-    samples: Samples
-    samples, own_rate = soundfile.read(path, dtype="float32")
-    if own_rate != rate:
-        raise Unavailable(f"{path.name} has {own_rate} samples a second, the others {rate}")
-    return samples
-
-
-def _noise(duration_s: float, rate: int, seed: int = 0) -> Samples:
-    noise = np.random.default_rng(seed).normal(0, QUIET_LEVEL, round(duration_s * rate))
-    return noise.astype(np.float32)
+    return _spoken_in(path, turns[0][0].language, " ".join(one.text or "" for one, _ in turns))

@@ -13,14 +13,14 @@ from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
+import digit_writer
 import digits as script
 import pytest
 import soundfile
+from digit_set import DOUBLE, SENTENCES, Number, numbers, readings, sentences
+from digit_writer import endpoint
 
 from transcribe.errors import ConfigError
-from transcribe.evaluate import digit_writer
-from transcribe.evaluate.digit_set import DOUBLE, SENTENCES, Number, numbers, readings, sentences
-from transcribe.evaluate.digit_writer import endpoint
 from transcribe.evaluate.digits import digits
 from transcribe.evaluate.reference import load
 

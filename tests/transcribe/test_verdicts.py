@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcribe.payload import dump, parse
+from transcribe.types import dump, parse
 from transcribe.verdicts import Doubt, Status, Verdict
 
 VERDICTS = [Verdict(Status.OK)] + [

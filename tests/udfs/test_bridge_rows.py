@@ -12,7 +12,6 @@ import pytest
 from core_fixtures import recording
 
 from transcribe.config import Config
-from transcribe.payload import dump
 from transcribe.tables.rows import Provenance
 from transcribe.types import (
     Ballot,
@@ -27,6 +26,7 @@ from transcribe.types import (
     SpokenLanguage,
     Stretch,
     Vote,
+    dump,
 )
 from transcribe.verdicts import Doubt, Status, Verdict
 from udfs import rows

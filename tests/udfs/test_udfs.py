@@ -20,7 +20,6 @@ from transcribe.engines.cache import EngineCache
 from transcribe.engines.fake import FakeEngine
 from transcribe.errors import InferenceError
 from transcribe.models.registry import ModelEntry, Registry
-from transcribe.payload import dump
 from transcribe.types import (
     Chunk,
     ChunkAudio,
@@ -30,6 +29,7 @@ from transcribe.types import (
     Piece,
     Segment,
     Stretch,
+    dump,
 )
 from udfs import rows, worker
 from udfs import transcribe as bridge

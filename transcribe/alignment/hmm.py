@@ -13,8 +13,7 @@ from typing import Any
 from transcribe.alignment.pronunciation import said
 from transcribe.clock import to_pcm
 from transcribe.errors import InferenceError
-from transcribe.tracks import Span
-from transcribe.types import Samples
+from transcribe.types import Samples, Span
 
 NETWORKS = {"en": "en-us", "fr": "fr-fr"}
 """Language → name of a network in the package."""

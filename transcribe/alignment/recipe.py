@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transcribe.alignment.attention import Array, evidence, path, without_pauses
-from transcribe.alignment.heads import choose
+from transcribe.alignment.attention import Array, choose, evidence, path, without_pauses
 from transcribe.alignment.words import Grid, word_times
 from transcribe.types import HypothesisWord
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from transcribe.alignment import hmm
 from transcribe.alignment.words import WHISPER, apart
-from transcribe.tracks import Span
-from transcribe.types import SAMPLE_RATE, Hypothesis, HypothesisWord, Samples
+from transcribe.types import SAMPLE_RATE, Hypothesis, HypothesisWord, Samples, Span
 
 Align = Callable[[Samples, Sequence[str], str], list[Span | None]]
 """(samples, words, language) → when each is said, in seconds; None where the aligner cannot tell."""

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol, TypeVar
 
-from transcribe.by_channel import ChannelLanguage
 from transcribe.config import Config
 from transcribe.decoding import identify
-from transcribe.decoding.hysteresis import follow
+from transcribe.decoding.identify import follow
 from transcribe.errors import LanguageError, failure
 from transcribe.languages import UNDETERMINED
 from transcribe.models.registry import ModelEntry, Registry
-from transcribe.types import Ballot, Failure, Recording, SpokenLanguage, Stretch, Vote
+from transcribe.types import Ballot, ChannelLanguage, Failure, Recording, SpokenLanguage, Stretch, Vote
 
 
 class SpeechChunk(Protocol):

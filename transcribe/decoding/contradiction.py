@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transcribe.config import LanguageConfig
 from transcribe.decoding import identify
-from transcribe.decoding.hysteresis import follow
+from transcribe.decoding.identify import follow
 from transcribe.languages import macrolanguage
 from transcribe.types import Decoded, SpokenLanguage, Vote
 from transcribe.verdicts import Doubt, Status, Verdict

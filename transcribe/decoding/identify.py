@@ -1,4 +1,7 @@
-"""Which language is spoken: a hint when given, else a vote of chunks spread over each channel."""
+"""Which language is spoken: a hint when given, else a vote of chunks spread over each channel.
+
+``follow`` finds where it changes along a channel.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,12 @@ LEAST_SPEECH_S = 0.1
 """Of a ballot, so that each counts for something."""
 N_HEARD, LEAST_HEARD_PROB = 3, 0.05
 """How many languages are named as heard, and how likely the last must be."""
+FULL_S = 3.0
+"""Seconds of speech from which on a stretch counts fully: less says less about its language."""
+LEAST_PROB = 0.002
+"""Lowest probability of any language in any stretch: no single stretch proves anything by itself."""
+WORTH_PROB = 0.05
+"""A language that is nowhere as likely as this is not looked for."""
 
 Probs = dict[str, float]
 """Language → probability, summing up to 1; empty where nothing was heard."""
@@ -202,3 +211,38 @@ def _most_spoken(voted: Mapping[int, Probs], speech_s: Mapping[int, float]) -> t
             seconds[best(probs)] += speech_s[channel]
     language = best(weights)
     return language, weights[language] / seconds[language] if weights else 0.0
+
+
+def follow(
+    stretches: Sequence[tuple[Mapping[str, float], float]], switch_odds: float, start: str | None = None
+) -> list[str]:
+    """Return the likeliest language of each stretch, given as (language → probability, seconds of speech).
+
+    Stretches are in time order; neighbours share a language unless the odds are against it.
+
+    To change the language costs ``switch_odds``: so many times likelier must the others be together. It
+    begins in ``start`` (a hint, or what the recording is decoded in), which need not have been heard; None:
+    in any. A stretch without probabilities goes with its neighbours. (Viterbi's algorithm.)
+    """
+    if not stretches:
+        return []
+    worth = {code for probs, _ in stretches for code, p in probs.items() if p >= WORTH_PROB}
+    codes = sorted(worth | ({start} if start else set())) or [UNDETERMINED]
+    switch = math.log(switch_odds)
+    cost = {code: 0.0 if start in (None, code) else switch for code in codes}
+    came_from: list[dict[str, str]] = []
+    for n, (probs, speech_s) in enumerate(stretches):
+        if n:
+            best = min(codes, key=lambda code: (cost[code], code))
+            stays = {code: cost[code] <= cost[best] + switch for code in codes}
+            came_from.append({code: code if stays[code] else best for code in codes})
+            cost = {code: min(cost[code], cost[best] + switch) for code in codes}
+        if probs:
+            weight = min(1.0, speech_s / FULL_S)
+            cost = {
+                code: cost[code] - weight * math.log(max(probs.get(code, 0.0), LEAST_PROB)) for code in codes
+            }
+    path = [min(codes, key=lambda code: (cost[code], code))]
+    for sources in reversed(came_from):
+        path.append(sources[path[-1]])
+    return path[::-1]

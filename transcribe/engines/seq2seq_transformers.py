@@ -17,7 +17,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoFeatureExtractor, AutoModelForSpeechSeq2Seq
 
-from transcribe.alignment.heads import check_heads
+from transcribe.alignment.attention import check_heads
 from transcribe.alignment.recipe import Reading, aligned
 from transcribe.alignment.words import Grid
 from transcribe.engines import seq2seq_moonshine

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from transcribe.alignment.heads import check_heads
+from transcribe.alignment.attention import check_heads
 from transcribe.alignment.recipe import Reading, aligned
 from transcribe.alignment.words import WHISPER
 from transcribe.config import Seq2SeqConfig

@@ -15,8 +15,8 @@ from transcribe.console import Console
 from transcribe.errors import ConfigError, ModelError, TranscribeError
 from transcribe.escape import tolerant_stdout
 from transcribe.evaluate.evaluation import Asked, evaluate
-from transcribe.evaluate.normalise import NORMALISERS
 from transcribe.evaluate.systems import Answers, Measured, System, run_library
+from transcribe.evaluate.word_error import NORMALISERS
 from transcribe.inputs.read import read
 from transcribe.storage.s3 import S3Options
 

@@ -14,13 +14,13 @@ from transcribe.config import Config
 from transcribe.errors import ConfigError, StorageError
 from transcribe.evaluate import reference as references_of
 from transcribe.evaluate.gate import Gate, gate
-from transcribe.evaluate.normalise import normaliser
 from transcribe.evaluate.prices import Prices
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.results import Results
 from transcribe.evaluate.score import as_columns, score
 from transcribe.evaluate.summary import as_text, summary
 from transcribe.evaluate.systems import Answers, Measured, System, config_of, write_manifest
+from transcribe.evaluate.word_error import normaliser
 from transcribe.models.scope import Scope
 from transcribe.redact import redact
 from transcribe.storage.files import absolute, put_bytes, stat

@@ -11,12 +11,10 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from transcribe.evaluate.digits import digits
-from transcribe.evaluate.normalise import Normaliser
 from transcribe.evaluate.punctuation import Matches, compare_writing
 from transcribe.evaluate.reference import Reference
-from transcribe.evaluate.speakers import Pair, assigned
 from transcribe.evaluate.timing import TimeErrors, compare_word_times
-from transcribe.evaluate.word_error import ErrorCount, best_span, tokens, without_remarks
+from transcribe.evaluate.word_error import ErrorCount, Normaliser, best_span, tokens, without_remarks
 from transcribe.types import Failure, Transcript, Utterance
 
 MIN_DIGITS = 2
@@ -24,6 +22,10 @@ MIN_DIGITS = 2
 
 _NONE = "\0"
 """No token: what an alignment puts in its place."""
+
+Tokens = Sequence[str]
+Pair = tuple[Tokens, Tokens]
+"""Reference's, hypothesis'."""
 
 Edit = tuple[str, str, str]
 """substitution, deletion or insertion; reference's words, hypothesis' words."""
@@ -126,7 +128,7 @@ def _speaker_errors(
     if reference.speaker_texts:
         pairs = _by_speaker(reference, answer, normalise)
     elif reference.channel_texts:
-        pairs = assigned(*zip(*pairs, strict=True))
+        pairs = assign_speakers(*zip(*pairs, strict=True))
     else:
         return None
     return sum((_count(wanted, heard)[0] for wanted, heard in pairs), ErrorCount())
@@ -137,7 +139,23 @@ def _by_speaker(reference: Reference, answer: Transcript, normalise: Normaliser)
     for utterance in _published(answer):
         said.setdefault(utterance.speaker, []).append(utterance.text)
     heard = [normalise(" ".join(texts), reference.language) for texts in said.values()]
-    return assigned([normalise(text, reference.language) for text in reference.speaker_texts], heard)
+    return assign_speakers([normalise(text, reference.language) for text in reference.speaker_texts], heard)
+
+
+def assign_speakers(wanted: Sequence[Tokens], heard: Sequence[Tokens]) -> list[Pair]:
+    """Pair each speaker of the reference with one of the hypothesis so that errors are fewest (cpWER).
+
+    ``wanted`` has at least one. Whoever is left over, on either side, is paired with nothing: all its tokens
+    are deleted or inserted.
+    """
+    from meeteval.wer import cp_word_error_rate
+
+    sides = ([" ".join(tokens) for tokens in side] for side in (wanted, heard))
+    found = cp_word_error_rate(*sides, reference_sort=False, hypothesis_sort=False)
+    return [
+        (() if of_wanted is None else wanted[of_wanted], () if of_heard is None else heard[of_heard])
+        for of_wanted, of_heard in found.assignment
+    ]
 
 
 def _said(answer: Transcript, channel: int) -> str:

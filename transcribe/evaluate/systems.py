@@ -12,6 +12,7 @@ from pathlib import Path
 from transcribe import config as configuration
 from transcribe import pipeline
 from transcribe.config import Config
+from transcribe.engines.cache import EngineCache
 from transcribe.errors import ConfigError
 from transcribe.evaluate.reference import Reference
 from transcribe.inputs.read import Inputs
@@ -82,9 +83,16 @@ def write_manifest(references: Sequence[Reference], uri: str, s3: S3Options, ide
 
 
 def run_library(
-    inputs: Inputs, config: Config, s3: S3Options, on_progress: pipeline.Tell
+    inputs: Inputs,
+    config: Config,
+    s3: S3Options,
+    on_progress: pipeline.Tell,
+    engines: EngineCache | None = None,
 ) -> tuple[Answers, Measured]:
-    """All recordings of a manifest through ``pipeline.transcribe``, in this process."""
+    """Run all recordings of a manifest through ``pipeline.transcribe``, in this process.
+
+    ``engines`` stay loaded for the caller's next run; without them, models are closed at the end.
+    """
     answers: Answers = {id_: one.failure for id_, one in inputs.unplannable.items()}
     last = pipeline.Progress()
 
@@ -96,7 +104,9 @@ def run_library(
     started_s, cores_before_s = time.perf_counter(), _core_s()
     registry = Registry.of(config)
     recordings = list(inputs.recordings.values())
-    for outcome in pipeline.transcribe(recordings, config, registry, s3=s3, on_progress=tell):
+    for outcome in pipeline.transcribe(
+        recordings, config, registry, s3=s3, engines=engines, on_progress=tell
+    ):
         id_ = outcome.recording_id if isinstance(outcome, Failure) else outcome.recording.recording_id
         answers[id_] = outcome
     wall_s = time.perf_counter() - started_s

@@ -10,6 +10,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
 from transcribe.evaluate.word_error import tokens
 
 TimedText = tuple[float, float, str]
@@ -93,22 +95,15 @@ def compare_word_times(
     gold: Iterable[TimedText], hypothesis: Iterable[TimedText], language: str
 ) -> TimeErrors:
     """Time errors of the words that both hold, both in time order. An empty side gives no errors."""
-    import jiwer
-
     gold = list(gold)
     wanted, heard = _pieces(gold, language), _pieces(hypothesis, language)
     starts_s: list[float] = []
     ends_s: list[float] = []
-    aligned = jiwer.process_words(" ".join(p.text for p in wanted), " ".join(p.text for p in heard))
-    for stretch in aligned.alignments[0]:
-        if stretch.type != "equal":
+    for same in Levenshtein.opcodes([piece.text for piece in wanted], [piece.text for piece in heard]):
+        if same.tag != "equal":
             continue
-        pairs = zip(
-            wanted[stretch.ref_start_idx : stretch.ref_end_idx],
-            heard[stretch.hyp_start_idx : stretch.hyp_end_idx],
-            strict=True,
-        )
-        for a, b in pairs:
+        both = wanted[same.src_start : same.src_end], heard[same.dest_start : same.dest_end]
+        for a, b in zip(*both, strict=True):
             if a.start_s is not None and b.start_s is not None:
                 starts_s.append(abs(a.start_s - b.start_s))
             if a.end_s is not None and b.end_s is not None:

@@ -20,11 +20,11 @@ from typing import Any
 from transcribe.config import Config, load
 from transcribe.errors import ConfigError, StorageError
 from transcribe.evaluate.evaluation import without_removed
-from transcribe.evaluate.normalise import NORMALISERS
 from transcribe.evaluate.reference import Reference, as_row
 from transcribe.evaluate.score import score
 from transcribe.evaluate.significance import paired
 from transcribe.evaluate.systems import Answers, Measured, write_manifest
+from transcribe.evaluate.word_error import NORMALISERS
 from transcribe.storage.files import stat
 from transcribe.storage.s3 import S3Options
 from transcribe.types import Failure

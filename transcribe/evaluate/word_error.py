@@ -1,4 +1,4 @@
-"""Error counts of a hypothesis against a reference, on normalised text.
+"""Error counts of a hypothesis against a reference, and the named normalisers that make tokens of both texts.
 
 English is normalised with Whisper's English normaliser (contractions, spelling variants, numbers), in every
 other language case and punctuation count for nothing. Languages written without spaces are counted by
@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
+from transcribe.errors import ConfigError
 from transcribe.evaluate.numbers import spelled
-from transcribe.words import compared_words
+from transcribe.languages import UNSPACED
+from transcribe.words import characters, compared_words
 
 _NUMBER_IN_BRACKETS = re.compile(r"\((\+?\d[\d ]*)\)(?=[\s-]*\d)")
 """As in (555) 123-4567: it is spoken."""
@@ -63,15 +68,13 @@ def count_errors(
     ``free_ends``: what the hypothesis says before and after the reference's text costs nothing (for a
     reference that leaves out a spoken header). ``spell_numbers``: see :func:`tokens`.
     """
-    import jiwer
-
     wanted = tokens(reference, language, spell_numbers=spell_numbers)
     heard = tokens(hypothesis, language, spell_numbers=spell_numbers)
     if free_ends:
         start, end = best_span(wanted, heard)
         heard = heard[start:end]
-    counted = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return ErrorCount(counted.substitutions, counted.deletions, counted.insertions, len(wanted))
+    n = Counter(edit.tag for edit in Levenshtein.editops(wanted, heard))
+    return ErrorCount(n["replace"], n["delete"], n["insert"], len(wanted))
 
 
 def tokens(text: str, language: str, *, spell_numbers: bool = False) -> list[str]:
@@ -129,3 +132,41 @@ def _english() -> Callable[[str], str]:
 
     normalizer: Callable[[str], str] = EnglishTextNormalizer()
     return normalizer
+
+
+Normaliser = Callable[[str, str], list[str]]
+"""(text, language) → words, or characters of a language in UNSPACED."""
+
+
+def _whisper(text: str, language: str) -> list[str]:
+    return tokens(text, language)
+
+
+def _spelled(text: str, language: str) -> list[str]:
+    return tokens(text, language, spell_numbers=True)
+
+
+def _basic(text: str, language: str) -> list[str]:
+    return tokens(text, "" if language == "en" else language)
+
+
+def _verbatim(text: str, language: str) -> list[str]:
+    return characters(text) if language in UNSPACED else text.split()
+
+
+NORMALISERS: dict[str, Normaliser] = {
+    "spelled": _spelled,
+    "whisper": _whisper,
+    "basic": _basic,
+    "verbatim": _verbatim,
+}
+"""``spelled``: Whisper's, with digits written out (7 and sept are the same); ``whisper``: English with its
+contractions, spellings and numbers, other languages as ``basic``: without case and punctuation; ``verbatim``:
+as it stands, split at spaces."""
+
+
+def normaliser(name: str) -> Normaliser:
+    """Return the normaliser of that name. Raises ConfigError for a name that is not there."""
+    if name not in NORMALISERS:
+        raise ConfigError("--normaliser", name, f"use one of: {', '.join(NORMALISERS)}")
+    return NORMALISERS[name]

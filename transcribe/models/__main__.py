@@ -17,10 +17,9 @@ from pydantic import ValidationError
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.errors import ConfigError, TranscribeError
-from transcribe.evaluate import calibrating
+from transcribe.evaluate import calibrate
 from transcribe.evaluate.promoting import Promotion, promote, roll_back
 from transcribe.languages import normalize_hint, whisper_code
-from transcribe.layers import shipped
 from transcribe.models.adding import Asked, add
 from transcribe.models.cache import fetch, is_cached
 from transcribe.models.checking import chosen, of_a_night, verify, warm, with_aligners
@@ -66,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
             "names", nargs="*", metavar="NAME", help="default: all that a night may need"
         )
     found["warm"].add_argument("--to", type=Path, metavar="DIR", help="a shared folder; default: the cache")
-    found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrating.WORKS_WITH}")
+    found["calibrate"].add_argument("manifest", type=Path, help=f"references: {calibrate.WORKS_WITH}")
+    found["calibrate"].add_argument(
+        "--compare-ways", action="store_true", help="change nothing: show how exact each way's word times are"
+    )
     for name in CONDITIONS:
         found["route"].add_argument(f"--{name}", help="of the recording; default: not known")
     for name in ("one", "other"):
@@ -160,7 +162,7 @@ def _roll_back(config: Config, options: argparse.Namespace) -> str:
 
 
 def _calibrate(config: Config, options: argparse.Namespace) -> str:
-    return calibrating.run(shipped(config.models), options.name, options.manifest)
+    return calibrate.run(config, options.name, options.manifest, options.compare_ways)
 
 
 def _route(config: Config, options: argparse.Namespace) -> str:

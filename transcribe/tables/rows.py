@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from transcribe.languages import UNDETERMINED
-from transcribe.payload import dump, parse
 from transcribe.tables.schemas import SCHEMA_VERSION
-from transcribe.tracks import Tracks
-from transcribe.types import LanguageSource, Recording, Transcript, Utterance
+from transcribe.types import LanguageSource, Recording, Tracks, Transcript, Utterance, dump, parse
 
 
 @dataclass(frozen=True)

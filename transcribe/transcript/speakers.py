@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transcribe.by_channel import ChannelLanguage, ChannelSummary
 from transcribe.languages import UNDETERMINED
 from transcribe.types import (
+    ChannelLanguage,
+    ChannelSummary,
     Dropped,
     Segmentation,
     SpokenLanguage,

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from transcribe import clock
 from transcribe.decoding.guards import compression_ratio
-from transcribe.tracks import Span, Tracks
 from transcribe.transcript.abbreviations import is_abbreviation
-from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Utterance, Word
+from transcribe.types import Chunk, Decoded, HypothesisWord, Segment, Span, Tracks, Utterance, Word
 from transcribe.words import SENTENCE_MARKS
 
 SENTENCE_ENDS = tuple(SENTENCE_MARKS)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.alignment.attention import evidence, path, without_pauses
-from transcribe.alignment.heads import N_CHOSEN, choose
+from transcribe.alignment.attention import N_CHOSEN, choose, evidence, path, without_pauses
 
 
 def spoken(frames: list[tuple[int, int]], n_frames: int, n_heads: int = 4, seed: int = 0) -> np.ndarray:

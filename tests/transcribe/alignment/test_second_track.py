@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from transcribe.alignment.second_track import ALIGNERS, with_second
-from transcribe.tracks import Span
-from transcribe.types import SAMPLE_RATE, Hypothesis, HypothesisWord
+from transcribe.types import SAMPLE_RATE, Hypothesis, HypothesisWord, Span
 
 SAMPLES = np.zeros(3 * SAMPLE_RATE, np.float32)
 FIRST: list[Span] = [(0.0, 0.5), (0.5, 1.0), (1.0, 2.0)]

@@ -16,9 +16,7 @@ from said_fixtures import said, transcript_of
 from transcribe.deliver.cues import cues_of
 from transcribe.deliver.profile import CueRules
 from transcribe.deliver.subtitles import FORMATS, render
-from transcribe.payload import parse
-from transcribe.tracks import Tracks
-from transcribe.types import Transcript, Word
+from transcribe.types import Tracks, Transcript, Word, parse
 
 SPOKEN = said("Ça va ?", 1.0, language="fr")
 ANSWER = said("Oui.", 3725.0625, 0.5, channel=1, language="fr")

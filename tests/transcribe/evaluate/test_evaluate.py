@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import jiwer
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +37,15 @@ from transcribe.evaluate.word_error import ErrorCount, best_span, count_errors, 
 )
 def test_count_errors(language: str, reference: str, hypothesis: str, expected: ErrorCount) -> None:
     assert count_errors(reference, hypothesis, language) == expected
+
+
+@settings(deadline=None)  # the first example pays for imports
+@given(st.lists(st.sampled_from("abc"), min_size=1), st.lists(st.sampled_from("abc")))
+def test_counts_are_jiwers(reference: list[str], hypothesis: list[str]) -> None:
+    texts = " ".join(reference), " ".join(hypothesis)
+    count, jiwers = count_errors(*texts, "xx"), jiwer.process_words(*texts)
+    assert count.errors == jiwers.substitutions + jiwers.deletions + jiwers.insertions
+    assert (count.deletions, count.insertions) == (jiwers.deletions, jiwers.insertions)
 
 
 def test_counts_add_up_and_give_rates() -> None:

@@ -13,10 +13,10 @@ import pytest
 from evaluation_fixtures import failed, needs_meeteval, transcript
 
 from transcribe.errors import ConfigError
-from transcribe.evaluate.normalise import NORMALISERS, normaliser
 from transcribe.evaluate.punctuation import Matches, compare_writing
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.score import score
+from transcribe.evaluate.word_error import NORMALISERS, normaliser
 
 SCLITE = [
     ("the cat sat on the mat", "the cat sat on the mat", (0, 0, 0)),

@@ -7,11 +7,9 @@ import pyarrow as pa
 import pytest
 from tables_fixtures import transcript
 
-from transcribe.by_channel import ChannelSummary
 from transcribe.tables.rows import Provenance, from_row, to_row
 from transcribe.tables.schemas import TRANSCRIPTS
-from transcribe.tracks import Tracks
-from transcribe.types import Coverage, Dropped, Recording, Transcript, Utterance, Word
+from transcribe.types import ChannelSummary, Coverage, Dropped, Recording, Tracks, Transcript, Utterance, Word
 
 MADE = Provenance("base", "r1", "fake", "f", "run", datetime(2026, 2, 1, tzinfo=timezone.utc))
 

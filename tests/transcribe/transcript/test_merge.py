@@ -14,7 +14,6 @@ from transcribe.clock import piece_at
 from transcribe.decoding.guards import compression_ratio
 from transcribe.speech.chunking import ChunkPacker
 from transcribe.tables.row_invariants import channels_add_up
-from transcribe.tracks import Tracks
 from transcribe.transcript.merge import merge
 from transcribe.transcript.utterances import (
     EARLIEST_S,
@@ -34,6 +33,7 @@ from transcribe.types import (
     Segment,
     Segmentation,
     SpokenLanguage,
+    Tracks,
 )
 from transcribe.verdicts import Doubt, Status, Verdict
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transcribe.by_channel import ChannelLanguage
 from transcribe.transcript.speakers import speaker_of, summaries
-from transcribe.types import Dropped, Segment, Segmentation, SpokenLanguage, Utterance, Word
+from transcribe.types import ChannelLanguage, Dropped, Segment, Segmentation, SpokenLanguage, Utterance, Word
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The timing report on made-up attention: each way's errors, by kind of gold times and language."""
+"""Ways to take word times, compared on made-up attention: errors by kind of gold times and language."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from core_fixtures import silence, write_wav
 
 from transcribe.alignment.recipe import Reading
 from transcribe.alignment.words import Grid
-from transcribe.evaluate import timing_report
+from transcribe.config import Config
+from transcribe.evaluate import calibrate
 from transcribe.evaluate.reference import Reference
 from transcribe.evaluate.timing import TimeErrors, rows
+from transcribe.models.__main__ import main
 
 FRAME_S, WORD_FRAMES, PAUSE_FRAMES = 0.02, 20, 30
 WORDS = ("eins", "zwei", "drei", "vier")
@@ -55,9 +57,8 @@ def references(tmp_path):
     return [timed, replace(timed, word_times=())]
 
 
-def test_each_way_is_measured_by_kind_and_language(references, monkeypatch):
-    monkeypatch.setattr(timing_report, "load", lambda *_: Engine())
-    cells = timing_report.measure("base-torch", references)
+def test_each_way_is_measured_by_kind_and_language(references):
+    cells = calibrate.compare_ways(Engine(), references, Config())
     assert sorted(cells) == ["manual", "manual, de"]
     ways = cells["manual"]
     assert list(ways) == [
@@ -74,11 +75,11 @@ def test_each_way_is_measured_by_kind_and_language(references, monkeypatch):
 def test_a_model_without_attention_and_no_gold_times_are_told(references, monkeypatch, tmp_path, capsys):
     manifest = tmp_path / "r.jsonl"
     manifest.write_text('{"uri": "a.wav", "language": "de", "reference_text": "eins"}\n')
-    monkeypatch.setattr(timing_report, "load", lambda *_: Engine())
-    assert timing_report.main(["base-torch", str(manifest)]) == 2
+    monkeypatch.setattr(calibrate, "load", lambda *_: Engine())
+    assert main(["calibrate", "base-torch", str(manifest), "--compare-ways"]) == 2
     assert "has word_times" in capsys.readouterr().err
-    monkeypatch.setattr(timing_report, "load", lambda *_: type("Deaf", (), {"close": lambda self: None})())
-    assert timing_report.main(["base", str(manifest)]) == 2
+    monkeypatch.setattr(calibrate, "load", lambda *_: type("Deaf", (), {"close": lambda self: None})())
+    assert main(["calibrate", "base", str(manifest)]) == 2
     assert "use seq2seq" in capsys.readouterr().err
 
 

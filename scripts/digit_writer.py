@@ -11,8 +11,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from digit_set import Number, Sentence, holds_only
+
 from transcribe.errors import ConfigError
-from transcribe.evaluate.digit_set import Number, Sentence, holds_only
 
 Ask = Callable[[str], str]
 """Prompt → answer."""

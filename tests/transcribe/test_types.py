@@ -9,8 +9,7 @@ from core_fixtures import recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcribe.payload import dump, parse
-from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Segmentation
+from transcribe.types import Chunk, Decoded, Failure, LanguageScores, Recording, Segmentation, dump, parse
 from transcribe.verdicts import Status, Verdict
 
 st.register_type_strategy(float, st.floats(allow_nan=False))  # NaN equals nothing
