@@ -11,7 +11,7 @@ from transcribe.errors import ModelError
 from transcribe.models.checking import make_ready
 from transcribe.models.registry import Weights
 
-PROBLEMS = "host string, problem string"
+PROBLEMS = "host string, model string, problem string"
 """Columns of what ``fetch_all`` gives."""
 
 
@@ -22,13 +22,15 @@ def fetch_all(entries: Sequence[Weights]) -> Callable[[Iterator[pd.DataFrame]], 
     def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for _ in frames:
             pass
-        problems = [problem for entry in entries if (problem := _problem(entry))]
-        yield pd.DataFrame({"host": socket.gethostname(), "problem": problems}, dtype=object)
+        found = {entry.name: problem for entry in entries if (problem := problem_of(entry))}
+        columns = {"host": socket.gethostname(), "model": list(found), "problem": list(found.values())}
+        yield pd.DataFrame(columns, dtype=object)
 
     return run
 
 
-def _problem(entry: Weights) -> str:
+def problem_of(entry: Weights) -> str:
+    """Return why this machine cannot have a model; "" once its engine and its verified files are here."""
     try:
         make_ready(entry)
     except ModelError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 
 from jobs import deliver, session
+from jobs.night import weights
 from jobs.night.fleeting import Fleeting
 from jobs.night.headers import read_headers
 from jobs.night.isolate import Isolation, Recordings
@@ -16,7 +17,6 @@ from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, now
 from jobs.night.wave import WaveResult
-from jobs.night.weights import fetch_everywhere
 from jobs.report import Report
 from jobs.spark.errors import SPARK_ERRORS, telling_line, unhindered
 from jobs.spark.interrupt import interruptible
@@ -54,6 +54,8 @@ def carry_out(
                 read_headers(planned, run)
         if max_hours is not None:
             planned.limit(max_hours)
+        if plan_only:
+            planned.notes += weights.notes(run, planned)
         outcome = None if plan_only else _carried_out(run, planned, report_json, delivers)
         return Report(run, planned, outcome)
 
@@ -71,6 +73,7 @@ def _carried_out(run: Run, planned: Plan, report_json: str | None, delivers: boo
         outcome.broke_off = _in_a_line(error)
         with suppress(PublishError, StorageError), unhindered():
             _close(run, planned, outcome, report_json)
+        print(Report(run, planned, outcome))  # what is known, however it ends
         raise
     _close(run, planned, outcome, report_json)
     return outcome
@@ -128,7 +131,7 @@ def _work(run: Run, planned: Plan, outcome: Outcome) -> None:
     waves = list(planned.waves(run.config))
     if not waves:
         return
-    fetch_everywhere(run, planned)
+    weights.fetch_everywhere(run, planned)
     run.progress.expect(len(failed_early) + sum(map(len, waves)), planned.audio_s)
     if failed_early:
         run.progress.done(0, len(failed_early), 0.0)

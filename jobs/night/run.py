@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 
@@ -34,6 +34,7 @@ class Run:
     asked: str = ""  # for what, where it is not for all of an input
     timed_by: Tables | None = None  # whose runs tell how fast it may be; None: those of its own tables
     pinned: str | None = None  # why what it publishes stays as it is; None: it follows the settings
+    unusable: dict[str, str] = field(default_factory=dict)  # model → why; known before the first wave
 
     @cached_property
     def spark(self) -> SparkSession:

@@ -72,6 +72,11 @@ class _Segmented:
     segmentations: dict[str, rows.Row]  # as they came: for the merge
 
 
+def _unusable(recording_id: str, problem: str) -> Failure:
+    step = "make the model able to run, or lead the route to another; every run tries again"
+    return Failure(recording_id, "transcribe", "model_unavailable", problem, step, True)
+
+
 class Wave:
     """Used once: ``prepare``, ``decode``, then ``publish``; and ``drop``, whatever happens."""
 
@@ -165,6 +170,8 @@ class Wave:
             assigned = assign.assign(self._recordings[id_], found.chunks[id_], votes[id_], registry, config)
             if isinstance(assigned, Failure):
                 self._fail(assigned)
+            elif assigned.entry.name in self._run.unusable:
+                self._fail(_unusable(id_, self._run.unusable[assigned.entry.name]))
             else:
                 assignments[id_] = assigned
         return assignments

@@ -18,11 +18,13 @@ from nightly_fixtures import (
     ROOT,
     arguments,
     broken_invariants,
+    clip,
     content,
     current,
     runs,
     settings,
     without_spark,
+    write_manifest,
     write_recordings,
 )
 from nightly_fixtures import write_registry as write_models
@@ -333,3 +335,20 @@ def test_missing_weights_end_the_run_with_1_and_a_row_that_says_so(
     assert len(current(tmp_path / "out", "failures")) == 5, "what is known to fail is recorded already"
     assert current(tmp_path / "out", "transcripts") == {}
     assert broken_invariants(tmp_path / "out") == []
+
+
+def test_a_model_that_cannot_run_costs_its_own_recordings_only(spark: SparkSession, tmp_path: Path) -> None:
+    registry = write_models(tmp_path)
+    registry.write_text(
+        registry.read_text().replace("routes: []", "routes: [{language: da, model: weightless}]")
+    )
+    recordings = [
+        {"uri": str(clip("call_agent_1", tmp_path / f"{code}.ogg")), "language": code}
+        for code in ("en", "da")
+    ]
+    manifest = write_manifest(tmp_path / "manifest.jsonl", recordings)
+    given = {"input": str(manifest), "output": str(tmp_path / "out"), "region": "eu"}
+    report = nightly.run(spark, **given, overrides=settings(registry))
+    assert (report.n_published, report.n_failed) == (1, 1)
+    (failed,) = report.failed_now()
+    assert failed.error == "model_unavailable" and "weightless" in failed.message and failed.retryable
