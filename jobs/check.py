@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jobs import cli
+from jobs.night.sources import known_sources
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.escape import printable
@@ -21,6 +22,7 @@ from transcribe.inputs import read
 from transcribe.models.scope import Scope
 from transcribe.storage.s3 import S3Options
 from transcribe.tables.invariants import Check, check
+from transcribe.tables.tables import Tables
 
 N_SHOWN = 5
 
@@ -53,11 +55,23 @@ def run(output: str, *, input: str | None = None, config: Config | None = None) 
     """Check the tables under ``output``. Raises ``ConfigError`` where there are none."""
     config = config or Config()
     s3 = S3Options.of(config.storage)
-    planned_ids = None
+    planned_ids, tables = None, cli.published(output, config)
     if input is not None:
         inputs = read.read(input, config, s3, scope=Scope.of(config, output))
-        planned_ids = {*inputs.recordings, *inputs.unplannable}
-    return Findings(check(cli.published(output, config), planned_ids))
+        planned_ids = {*inputs.recordings, *inputs.unplannable} - _not_taken(inputs, tables, config)
+    return Findings(check(tables, planned_ids))
+
+
+def _not_taken(inputs: read.Inputs, tables: Tables, config: Config) -> set[str]:
+    """Return recordings that no run takes, as their files are known under other ids."""
+    ids = inputs.recordings.keys()
+    new = ids - {
+        row["recording_id"]
+        for table in (tables.transcripts, tables.failures)
+        for row in table.rows(["recording_id"], ids).to_pylist()
+    }
+    covered, elsewhere = known_sources(new, inputs, tables, config.job.take_published_sources)
+    return {*covered, *elsewhere}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -77,6 +77,20 @@ def published(output: str, config: Config) -> Tables:
     return tables
 
 
+def admitted(config: Config, output: str) -> Callable[[str], bool]:
+    """Return a predicate: may a job on these tables change that folder elsewhere?"""
+    scope = Scope.of(config, output)
+
+    def is_admitted(folder: str) -> bool:
+        try:
+            scope.admit_file("--output", folder)
+        except ConfigError:
+            return False
+        return True
+
+    return is_admitted
+
+
 def run_job(action: Callable[[], Answer]) -> int:
     """Do it and print its answer, or in one line why there is none; the exit code.
 

@@ -1,6 +1,7 @@
 """Makes each service's files from the published tables: subtitles, JSON lines, words, Parquet without Delta.
 
     python -m jobs.deliver --output DIR [--date D …] [--service S …] [--region R] [--input MANIFEST] [--redo]
+        [--take-over]
 
 What each service gets is its ``deliver:`` in the services file (``services:`` in the settings). Without
 ``--date``: all dates of which anything has changed since the last delivery without one. Only what has changed
@@ -90,6 +91,7 @@ def run(
     region: str | None = None,
     input: str | None = None,
     redo: bool = False,
+    take_over: bool = False,
     config: Config | None = None,
 ) -> Deliveries:
     """Deliver from the tables under ``output``; ``date`` and ``service`` may be several, none is all.
@@ -104,7 +106,7 @@ def run(
     scope = Scope(registry, config, output)
     profiles = chosen(registry, config, _several(service))
     planned = [] if input is None else _planned(read.read(input, config, s3, scope=scope))
-    return deliver(cli.published(output, config), profiles, dates, region, planned, redo)
+    return deliver(cli.published(output, config), profiles, dates, region, planned, redo, take_over)
 
 
 def deliver(
@@ -114,12 +116,16 @@ def deliver(
     region: str | None = None,
     planned: Sequence[Planned] = (),
     redo: bool = False,
+    take_over: bool = False,
 ) -> Deliveries:
     """To services with these profiles. Without ``dates``: all that have changed since this was last done."""
-    current = tables.transcripts.find()
-    deliverer = Deliverer(tables, current, profiles, region, redo)
+    current, removals = tables.transcripts.find(), tables.removals_version()
+    deliverer = Deliverer(tables, current, profiles, region, redo, take_over)
     marks = {name: ledger.mark_of(tables, current, profile) for name, profile in profiles.items()}
-    due = {name: set(dates) or ledger.due_dates(tables, name, mark, redo) for name, mark in marks.items()}
+    due = {
+        name: set(dates) or ledger.due_dates(tables, name, mark, redo or take_over)
+        for name, mark in marks.items()
+    }
     done = Deliveries()
     for day in sorted(set().union(*due.values())):
         done.folders.extend(deliverer.deliver(day, [name for name in due if day in due[name]], planned))
@@ -127,6 +133,9 @@ def deliver(
         undelivered = {one.service for one in done.folders if one.error}
         for name in marks.keys() - undelivered:
             ledger.set_mark(tables, name, marks[name])
+    if tables.removals_version() != removals:  # somebody has removed recordings meanwhile
+        again = deliver(tables, profiles, sorted(set().union(*due.values())), region)
+        done.folders.extend(one for one in again.folders if one.is_changed or one.error)
     return done
 
 
@@ -176,6 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--region", help="this one alone; also of recordings in --input that name none")
     parser.add_argument("--input", help="what was planned: as for the nightly job")
     parser.add_argument("--redo", action="store_true", help="write all files anew, also what has not changed")
+    parser.add_argument(
+        "--take-over", action="store_true", help="also folders that another output has delivered to"
+    )
     options = parser.parse_args(arguments)
     given = [f"job.region={options.region}"] if options.region else []
     return cli.run_job(
@@ -186,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             region=options.region,
             input=options.input,
             redo=options.redo,
+            take_over=options.take_over,
             config=configuration.load(options.conf, [*options.set, *given]),
         )
     )

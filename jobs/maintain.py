@@ -4,7 +4,8 @@
 
 Small files become large ones. Files that no version of the last HOURS needs go, and so do those that a dead
 run has written and never committed. A failure ends that no run has seen for HOURS and whose source is gone.
-What killed runs have left on this machine goes. Runs may go on meanwhile. Starts no Spark; ``--plan`` only
+What is left of removed recordings goes from all files below DIR, and what killed runs have left on this
+machine. Runs may go on meanwhile. Starts no Spark; ``--plan`` only
 says what would be done. Exit code 2 if there are no tables.
 """
 
@@ -12,13 +13,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from jobs import cli
 from jobs.spark import scratch
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.tables.upkeep import RETENTION_H, Maintained
+from transcribe.removal import places
+from transcribe.removal.tree import Tree
+from transcribe.tables import removed
+from transcribe.tables.upkeep import RETENTION_H, Maintained, maintain
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Maintenance:
     ended: list[str]  # ids of failures whose source is gone
     n_scratch: int  # folders of killed runs
     only_planned: bool
+    erased: dict[str, int] = field(default_factory=dict)  # of removed recordings: kind of place → how many
 
     exit_code = 0
 
@@ -45,21 +50,38 @@ class Maintenance:
         lines.append(
             f"{'scratch':<12} {self.n_scratch} folders of killed runs on this machine {would}removed"
         )
+        lines += [
+            f"{'erased':<12} {n} {kind} of removed recordings {would}".rstrip()
+            for kind, n in self.erased.items()
+        ]
         return "\n".join(lines)
 
 
 def run(
     output: str, *, config: Config | None = None, retention_h: int = RETENTION_H, plan_only: bool = False
 ) -> Maintenance:
-    """Maintain the tables under ``output``. Raises ``ConfigError`` where there are none."""
+    """Maintain all tables below ``output``, and erase what is left of removed recordings.
+
+    Raises ``ConfigError`` where there are no tables.
+    """
     config = config or Config()
     tables = cli.published(output, config)
     ended = tables.dead_failures(retention_h)
     if not plan_only:
         tables.end_failures(ended)
-    maintained = tables.maintain(retention_h, plan_only=plan_only)
+    tree = Tree(tables.root, tables.s3, spares_new_files=True, admits=cli.admitted(config, output))
+    gone = removed.at(tables.root, tables.s3)
+    kinds = (*places.ROWS, *places.FILES) if gone else ()
+    erased = places.counted(places.find(tree, gone, kinds), take_out=not plan_only)
+    maintained = [
+        replace(
+            maintain(table, retention_h, plan_only=plan_only), name=table.uri.removeprefix(f"{tables.root}/")
+        )
+        for table in tree.tables
+    ]
     base = scratch.base_of(config.spark.conf.get("spark.local.dir"))
-    return Maintenance(maintained, ended, scratch.remove_leftovers(base, plan_only=plan_only), plan_only)
+    n_scratch = scratch.remove_leftovers(base, plan_only=plan_only)
+    return Maintenance(maintained, ended, n_scratch, plan_only, erased)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

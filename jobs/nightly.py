@@ -28,6 +28,7 @@ from jobs.night.describe import redo_in_words
 from jobs.night.plan import Plan
 from jobs.night.progress import note
 from jobs.night.run import Run, new_id, now
+from jobs.night.sources import leave_out_known_sources
 from jobs.report import Report
 from transcribe import config as configuration
 from transcribe.config import Config
@@ -36,6 +37,7 @@ from transcribe.errors import ConfigError
 from transcribe.evaluate.prices import Prices
 from transcribe.inputs.formats import is_manifest
 from transcribe.inputs.read import read as read_inputs
+from transcribe.models.consistency import unknown
 from transcribe.models.profiles import Region
 from transcribe.models.registry import Registry
 from transcribe.models.scope import Scope
@@ -92,6 +94,7 @@ def run(
     if config.job.deliver:  # hours later is too late to say what is wrong
         Deliverer(tables, None, deliver.chosen(registry, config))
     planned = plan.make(asked, tables, rule)
+    leave_out_known_sources(planned, asked, tables, config.job.take_published_sources)
     if not plan_only:
         _check_redo(planned, config.job.max_redo_share)
         check_output(check_writable, tables.root, s3)
@@ -104,7 +107,11 @@ def run(
 
 
 def _places(registry: Registry, config: Config) -> Region:
-    return registry.regions.get(config.job.region or "", Region())
+    """Return the places of the run's region. Raises ConfigError for a region that the fleet does not have."""
+    region = config.job.region
+    if region and registry.regions and region not in registry.regions:
+        raise ConfigError("--region", region, unknown("region", region, registry.regions))
+    return registry.regions.get(region or "", Region())
 
 
 def _lacking(option: str) -> str:

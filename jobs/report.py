@@ -23,6 +23,7 @@ from jobs.night.verdict import too_many_failed
 from jobs.spark.read import read_table
 from transcribe import __version__
 from transcribe.escape import printable
+from transcribe.removal.texts import without_names
 from transcribe.types import Failure
 
 N_IN_JSON = 1000
@@ -57,7 +58,7 @@ class Report:
 
     @property
     def n_skipped(self) -> int:
-        untried = (self.plan.done, self.plan.given_up, self.plan.removed)
+        untried = (self.plan.done, self.plan.given_up, self.plan.removed, self.plan.elsewhere)
         return sum(map(len, untried)) + self._outcome.n_relabelled
 
     @property
@@ -148,11 +149,11 @@ class Report:
         return {
             "run_id": self.run.id,
             "job": self.run.job,
-            "asked": self.run.asked,
+            "asked": without_names(self.run.asked, self._outcome.gone),
             "started_at": self.run.started_at,
             "ended_at": self._outcome.ended_at,
             "verdict": self.verdict,
-            "reason": self.reason,
+            "reason": without_names(self.reason, self._outcome.gone),
             "n_planned": self.n_planned,
             "n_published": self.n_published,
             "n_failed": self.n_failed,
@@ -250,6 +251,8 @@ class Report:
             words.append(f"{len(plan.given_up)} failed before ({given_up_in_words(plan)})")
         if plan.removed:
             words.append(f"{len(plan.removed)} removed before")
+        if plan.elsewhere:
+            words.append(f"{len(plan.elsewhere)} published under other ids")
         if len(plan.done) == plan.n_planned:
             words.append("nothing new: every recording is done under these settings")
         return f"{self.n_skipped}: {', '.join(words)}"

@@ -78,8 +78,8 @@ class Selection:
             missing = sorted(set(self.ids) - {row["recording_id"] for row in rows})
             if missing:
                 more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-                remedy = f"in {self.table} there is no {', '.join(missing[:3])}{more}"
-                raise ConfigError("--ids", len(self.ids), remedy)
+                named = f"{', '.join(missing[:3])}{more}"
+                raise ConfigError("--ids", named, f"{self.table} has no such recording; see jobs.status")
         return rows
 
     def _frame(self, spark: SparkSession, tables: Tables) -> DataFrame:

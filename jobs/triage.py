@@ -75,6 +75,8 @@ def run(
     with local_copy(recording.uri, s3) as path:
         local = replace(recording, uri=str(path))
         found = replace(triage(local, path, config, models, text), recording=recording)
+    if Tables(output, s3).removed([recording_id]):
+        raise ConfigError("RECORDING_ID", recording_id, "was removed meanwhile: nothing is written about it")
     if page is not None:
         put_bytes(page, triage_page(found).encode(errors="replace"), s3)
     added = add_regression(add_to, _reference(found), s3) if add_to else ""

@@ -28,7 +28,7 @@ from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.evaluate import reference
 from transcribe.evaluate.__main__ import by_library
-from transcribe.evaluate.evaluation import admit
+from transcribe.evaluate.evaluation import admit, without_removed
 from transcribe.evaluate.systems import Answers, Measured
 from transcribe.evaluate.tune import (
     SPACE,
@@ -98,6 +98,7 @@ def run(
     _check_spark(space, on_spark)
     scope, known = Scope.of(config, output), reference.load(references, S3Options.of(config.storage))
     admit(scope, references, known)
+    known = without_removed(known, output, S3Options())
     measure = _Cluster() if on_spark else by_library
     tuner = Tuner(known, config, folder, measure, seed, note)
     complete = tuner.sweep(wanted, budget_min * 60)

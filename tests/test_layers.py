@@ -55,6 +55,7 @@ FLOORS = (
     {"transcript"},
     {"pages"},
     {"pipeline", "tables", "deliver", "evaluate"},
+    {"removal"},
     {"console", "view"},
     {"__main__", "models.__main__", "deliver.__main__", "evaluate.__main__"},
 )

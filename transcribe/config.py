@@ -56,12 +56,23 @@ class AudioConfig(Section):
 
 class VadConfig(Section):
     threshold: float = Field(default=0.5, gt=0, lt=1, description="speech starts at this probability")
-    neg_threshold: float = Field(default=0.35, gt=0, lt=1, description="and may end below this one")
+    neg_threshold: float = Field(
+        default=0.35,
+        gt=0,
+        lt=1,
+        description="and may end below this one, or below vad.threshold if that is lower",
+    )
     min_speech_ms: int = Field(default=100, ge=0, description="shorter segments are noise")
     min_silence_ms: int = Field(default=160, ge=32, description="a pause that ends a segment")
     max_segment_s: float = Field(
         default=15.0, gt=1, description="longer segments are cut, least speech first"
     )
+
+    @model_validator(mode="after")
+    def _ends_below_its_start(self) -> VadConfig:
+        if "neg_threshold" in self.model_fields_set and self.neg_threshold > self.threshold:
+            raise ValueError(f"neg_threshold must not exceed threshold ({self.threshold})")
+        return self
 
 
 class ChunkConfig(Section):
@@ -126,14 +137,24 @@ class DecodeConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPU that Spark assigned, else the CPU; cpu; cuda"
     )
-    compute_type: str = Field(
+    compute_type: Literal[
+        "auto",
+        "int8",
+        "int8_float32",
+        "int8_float16",
+        "int8_bfloat16",
+        "int16",
+        "float16",
+        "bfloat16",
+        "float32",
+    ] = Field(
         default="auto",
         description="number format of the weights in use; auto: the engine's fastest that is safe",
     )
     threads: int = Field(
         default=0, ge=0, description="CPU threads an engine, a batch each; 0: the cores of its Spark task"
     )
-    beam_size: int = Field(default=5, gt=0, description="1 is greedy")
+    beam_size: int = Field(default=5, gt=0, le=50, description="1 is greedy")
     batch_s: float = Field(default=240.0, gt=0, description="padded audio seconds in one batch")
     full_context: bool = Field(default=False, description="always encode 30 s, as the peers do")
 

@@ -9,12 +9,14 @@ from typing import Any
 from transcribe.config import Config
 from transcribe.models.networks import VAD_NETWORK
 
-CONTENT_VERSION = 2
+CONTENT_VERSION = 3
 """Raised by hand, with a line here, when the same settings and models give other texts than before: then all
 that is published is done again. A release that changes no text leaves it alone.
 
 1: the first that is counted.
 2: languages are voted on by chunks spread over a recording, and contradictions to hints are marked.
+3: quiet and short words are found, short recordings are identified with more context, echoes and language
+versions are told apart by sound, and utterances end by the marks of all scripts.
 """
 
 _NO_CONTENT: dict[str, Any] = {

@@ -35,6 +35,11 @@ class JobConfig(Section):
     allow_empty: bool = Field(
         default=False, description="an input that holds no recordings is a good night, not an error"
     )
+    take_published_sources: bool = Field(
+        default=False,
+        description="transcribe a new id although its file is published under another one that the input"
+        " does not list",
+    )
     deliver: bool = Field(
         default=False, description="deliver to the services what has changed, when the run's waves are done"
     )

@@ -38,7 +38,9 @@ def explained(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "configuration"
     if first["type"] != "extra_forbidden":
-        return ConfigError(key, first["input"], first["msg"].removeprefix("Value error, "))
+        is_whole = isinstance(first["input"], (dict, BaseModel))  # a rule over several keys
+        value = "these settings together" if is_whole else first["input"]
+        return ConfigError(key, value, first["msg"].removeprefix("Value error, "))
     section: Any = model
     for part in first["loc"][:-1]:  # through sections, and through the values of dict[str, ...]
         is_section = hasattr(section, "model_fields")

@@ -107,6 +107,7 @@ def _in_a_line(error: BaseException) -> str:
 
 def _close(run: Run, planned: Plan, outcome: Outcome, report_json: str | None) -> None:
     outcome.ended_at = now()
+    outcome.leave_out_removed(run, planned)
     report = Report(run, planned, outcome)
     run.tables.record_run(report.row())
     running.end(run.tables.root, run.id, run.s3)

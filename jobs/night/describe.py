@@ -40,6 +40,8 @@ def describe(plan: Plan, past_rtfx: float, n_past_runs: int, max_redo_share: flo
     ]
     if plan.removed:
         counts.append(("removed", len(plan.removed), "by jobs.remove, not taken again"))
+    if plan.elsewhere:
+        counts.append(("other id", len(plan.elsewhere), "their source is published under another id"))
     lines = [f"{name:<11} {n:6d}  {meaning}".rstrip() for name, n, meaning in counts]
     lines.append(_work(plan, len(readable.keys() - plan.duration_s.keys()), past_rtfx, n_past_runs))
     if plan.redoes_too_much(max_redo_share):

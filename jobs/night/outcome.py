@@ -12,6 +12,7 @@ from jobs.night.plan import Plan
 from jobs.night.run import Run
 from jobs.night.wave import WaveResult
 from transcribe.inputs.read import Unplannable
+from transcribe.tables.removed import Removed
 from transcribe.types import Failure, Recording
 
 AS_PLANNED = ("uri", "region", "date", "language", "service", "speakers")
@@ -28,6 +29,7 @@ class Outcome:
     kept: list[str] = field(default_factory=list)  # failed, but their former transcript still holds
     deliveries: Deliveries | None = None  # None: not asked for, or not come to
     ended_at: datetime | None = None
+    gone: Removed = field(default_factory=Removed)  # what was removed by its end: no text of it names that
     broke_off: str = ""  # why, if the run did not come to its end
 
     def numbered(self, waves: Iterable[Sequence[Recording]]) -> Iterator[tuple[str, Sequence[Recording]]]:
@@ -71,9 +73,19 @@ class Outcome:
             if overtaken:
                 run.tables.end_failures(overtaken)
                 self.kept += overtaken
-            removed = run.tables.removed([*result.published, *(row["recording_id"] for row in rows)])
-            if removed:  # while this run was at it
-                run.tables.take_out(removed)
+
+    def leave_out_removed(self, run: Run, plan: Plan) -> None:
+        """Count what was removed while the run went on as removed: no table took it, no page names it."""
+        gone = run.tables.all_removed()
+        if not gone:
+            return
+        planned = {id_: one.recording for id_, one in plan.to_do.items()} | plan.unplannable
+        removed = {id_ for id_, one in planned.items() if gone.covers(id_, one.uri)}
+        plan.leave_out_removed(removed)
+        self.result.published = [id_ for id_ in self.result.published if id_ not in removed]
+        self.result.failures = [one for one in self.result.failures if one.recording_id not in removed]
+        self.kept = [id_ for id_ in self.kept if id_ not in removed]
+        self.gone = gone
 
 
 def _source_versions(run: Run, ids: Sequence[str]) -> dict[str, str]:

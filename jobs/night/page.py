@@ -15,8 +15,7 @@ from transcribe.errors import StorageError
 from transcribe.escape import printable
 from transcribe.evaluate.night import content, drift
 from transcribe.evaluate.prices import Prices
-from transcribe.pages.charts import bars, line
-from transcribe.pages.page import render
+from transcribe.pages.run import render_run
 from transcribe.storage.files import list_files, open_binary, put_bytes
 from transcribe.storage.s3 import Stat
 from transcribe.tables.delta import dataset
@@ -39,7 +38,7 @@ def write_page(report: Report) -> str | None:
     folder = f"{report.run.tables.root}/reports"
     try:
         data = collect(report, _before(report, folder))
-        page = render_page(data)
+        page = render_run(data)
         for suffix, text in (("json", json.dumps(data, ensure_ascii=False, indent=1)), ("html", page)):
             put_bytes(f"{folder}/{report.run_id}.{suffix}", text.encode(errors="replace"), report.run.s3)
     except Exception as error:  # also a Spark that is dead: the run's own end must not be lost over it
@@ -48,21 +47,6 @@ def write_page(report: Report) -> str | None:
     uri = f"{folder}/{report.run_id}.html"
     note(f"report: {uri}")
     return uri
-
-
-def render_page(data: Data) -> str:
-    run = data["run"]
-    parts = ("published", "failed", "skipped", "left")
-    history = [(f"{value:.1f}", value) for value in data["rtfx_before"] if value]
-    now = [(f"{run['rtfx']:.1f}", run["rtfx"])] if run["rtfx"] else []
-    charts = {
-        "fates": bars({part: run[f"n_{part}"] for part in parts if run[f"n_{part}"]}),
-        "time": bars({name: value for name, value in data["time"].items() if value > 0}),
-        "dropped": bars(data["dropped_s"]),
-        "verdicts": bars(data["n_utterances"]),
-        "rtfx": line([*history, *now]),
-    }
-    return render("run.j2", charts=charts, **data)
 
 
 def collect(report: Report, before: list[Data]) -> Data:
@@ -169,7 +153,7 @@ def _failures(report: Report) -> list[Data]:
             "n": len(some),
             "next_step": printable(some[0].next_step, 500),
             "recordings": [
-                [printable(one.recording_id), printable(one.message, 500)] for one in some[:N_EXAMPLES]
+                {"recording_id": one.recording_id, "message": one.message} for one in some[:N_EXAMPLES]
             ],
         }
         for error, some in sorted(by_error.items(), key=lambda item: -len(item[1]))
@@ -185,8 +169,11 @@ def _standing(report: Report) -> Data:
         key=lambda row: row["last_seen_at"],
         reverse=True,
     )
-    names = ("recording_id", "error", "message", "next_step")
-    shown = [{name: printable(row[name] or "", 500) for name in names} for row in former[:N_STANDING]]
+    names = ("error", "message", "next_step")
+    shown = [
+        {"recording_id": row["recording_id"], **{name: row[name] or "" for name in names}}
+        for row in former[:N_STANDING]
+    ]
     return {"recordings": shown, "n_more": len(former) - len(shown)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from transcribe.config import Config
@@ -31,7 +31,7 @@ class ToDo:
 
 @dataclass
 class Plan:
-    """Every recording asked for is in exactly one of to_do, relabel, done, given_up, removed and
+    """Every recording asked for is in exactly one of to_do, relabel, done, given_up, removed, elsewhere and
     unplannable."""
 
     to_do: dict[str, ToDo] = field(default_factory=dict)  # by id, in input order
@@ -40,6 +40,7 @@ class Plan:
     given_up: dict[str, str] = field(default_factory=dict)  # id → error: failed before, nothing changed
     pinned: list[str] = field(default_factory=list)  # of done and relabel: whatever the settings say
     removed: list[str] = field(default_factory=list)  # never to be taken again
+    elsewhere: dict[str, str] = field(default_factory=dict)  # id → id under which its source is published
     left_behind: set[str] = field(default_factory=set)  # of removed: has a row all the same
     unplannable: dict[str, Unplannable] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what of the input was left out, for people
@@ -53,6 +54,7 @@ class Plan:
     @property
     def n_planned(self) -> int:
         untried = len(self.relabel) + len(self.done) + len(self.given_up) + len(self.removed)
+        untried += len(self.elsewhere)
         return len(self.to_do) + len(self.unplannable) + untried
 
     @property
@@ -67,6 +69,14 @@ class Plan:
 
     def redoes_too_much(self, max_share: float) -> bool:
         return is_too_much(len(self.redone), self.n_in_tables, max_share)
+
+    def leave_out_removed(self, ids: Iterable[str]) -> None:
+        """Count these recordings as removed, whatever was planned for them."""
+        for id_ in ids:
+            for planned in (self.to_do, self.unplannable, self.unreadable, self.duration_s):
+                planned.pop(id_, None)
+            self.suspects.discard(id_)
+            self.removed.append(id_)
 
     def limit(self, hours: float) -> None:
         """No more is begun once so much audio is to be done; a note says what is left for the next time."""
@@ -127,7 +137,9 @@ def make(inputs: Inputs, tables: Tables, rule: Rule) -> Plan:
     ids = [*inputs.recordings, *inputs.unplannable]
     transcripts = {row["recording_id"]: row for row in tables.current_transcripts(ids).to_pylist()}
     failures = {row["recording_id"]: row for row in tables.current_failures(ids).to_pylist()}
-    removed = tables.removed(ids)
+    gone = tables.all_removed()
+    rows: dict[str, Recording | Unplannable] = {**inputs.recordings, **inputs.unplannable}
+    removed = {id_ for id_, one in rows.items() if gone.covers(id_, one.uri)} if gone else set()
     unplannable = {id_: row for id_, row in inputs.unplannable.items() if id_ not in removed}
     plan = Plan(unplannable=unplannable, removed=sorted(removed), notes=inputs.notes())
     plan.left_behind = removed & (transcripts.keys() | failures.keys())

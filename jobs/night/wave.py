@@ -108,13 +108,13 @@ class Wave:
         good = {id_: a for id_, a in self._assignments.items() if id_ not in self._failures}
         with self._step("publishing"):
             files = self._write(self._decoded, good)
-            self._publish(files, set(good))
+            seconds = values(files, "contradicted_s", self._run.tables.transcripts.uri, self._run.s3)
+            self._publish(files, set(good))  # which may put others in their place
         result.published = sorted(good)
+        result.n_contradicted = sum(map(bool, seconds))
         result.failures = list(self._failures.values())
         result.audio_s = sum(found.duration_s[id_] for id_ in good)
         result.speech_s = sum(chunk.speech_s for id_ in good for chunk in found.chunks[id_])
-        seconds = values(files, "contradicted_s", self._run.tables.transcripts.uri, self._run.s3)
-        result.n_contradicted = sum(map(bool, seconds))
         result.n_chunks = sum(len(found.chunks[id_]) for id_ in good)
         return result
 

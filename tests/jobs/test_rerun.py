@@ -188,7 +188,7 @@ def test_failures_are_tried_again_whenever_they_are_asked_for(place: Place) -> N
     [
         ({"where": "languge = 'en'"}, "--where"),
         ({"where": "language = "}, "--where"),
-        ({"ids": ("new", "nowhere")}, "there is no nowhere"),
+        ({"ids": ("new", "nowhere")}, "nowhere.*has no such recording"),
         ({"table": "failures", "model": "fake"}, "failures has no column model"),
     ],
 )

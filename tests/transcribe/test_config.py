@@ -116,3 +116,22 @@ def test_a_configuration_travels_to_workers():
     assert pickle.loads(pickle.dumps(config)) == config
     with pytest.raises(Exception, match="frozen"):
         config.vad.threshold = 0.1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["vad.threshold=0.4", "vad.neg_threshold=0.5"], "neg_threshold must not exceed threshold"),
+        (["decode.beam_size=10000"], "decode.beam_size = 10000"),
+        (["decode.compute_type=int3"], "decode.compute_type = 'int3'"),
+        (["chunk.max_gap_s=0.1"], "chunk = 'these settings together': max_gap_s must be at least"),
+    ],
+)
+def test_values_that_no_run_could_have_are_refused_at_once(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([], overrides)
+    assert said in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_lower_threshold_alone_is_fine() -> None:
+    assert load([], ["vad.threshold=0.3"]).vad.threshold == 0.3

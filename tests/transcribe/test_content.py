@@ -13,8 +13,9 @@ from transcribe.content import settings_hash
 from transcribe.errors import ConfigError
 
 NO_CONTENT = ("job", "storage", "spark")
-SPEED = {"audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
+SPEED = {"engines.ctranslate2.encoder", "audio.block_s", "decode.threads", "decode.batch_s", "decode.device"}
 LIMITS = {"audio.decoder_memory_gb", "audio.decoder_timeout_s", "engines.max_memory_gb"}
+
 IDENTIFICATION = {
     f"language.{name}"
     for name in (
@@ -35,6 +36,7 @@ OTHER_VALUES = {
     "alignment.second": "hmm",
     "decode.device": "cuda",
     "decode.compute_type": "float32",
+    "engines.ctranslate2.encoder": "ctranslate2",
 }
 
 

@@ -53,6 +53,7 @@ class Deliverer:
     profiles: Mapping[str, Profile]
     region: str | None = None  # this one alone
     redo: bool = False  # also what has not changed
+    take_over: bool = False  # also folders that another output has delivered to
 
     def __post_init__(self) -> None:
         """Raises ``ConfigError`` where two services, or a service and a table, would share a folder."""
@@ -128,8 +129,12 @@ class Deliverer:
             late=wanted.late,
         )
         try:
-            folder = Folder(uri, profile.formats, wanted, manifest.read(uri, s3))
-            if folder.is_current and not self.redo:
+            before = manifest.read(uri, s3)
+            if before and before.table not in ("", wanted.table) and not self.take_over:
+                remedy = "choose another destination, or take the folder over with --take-over"
+                return replace(done, error=f"{uri} is delivered to from {before.table}: {remedy}")
+            folder = Folder(uri, profile.formats, wanted, before)
+            if folder.is_current and not (self.redo or self.take_over):
                 return done
             n_written, n_removed = update(folder, day, s3, self.redo)
         except (StorageError, PublishError, OSError) as error:

@@ -33,6 +33,14 @@ class Mark:
     failures_seen_at: str  # the latest of the failures table
     profile: dict[str, Any]
     manifest_version: int = manifest.VERSION
+    n_failures: int | None = None  # fewer later: some have ended, and no row says of which date
+    removals_version: int | None = None  # of the table of removals, which does not say of which date either
+
+    def leads_to(self, now: Mark) -> bool:
+        """Return True if all that differs since can be told by dates."""
+        same = ("profile", "manifest_version", "removals_version")
+        fewer = self.n_failures is None or (now.n_failures or 0) < self.n_failures
+        return not fewer and all(getattr(self, name) == getattr(now, name) for name in same)
 
 
 def regions(tables: Tables, service: str, date: str) -> set[str | None]:
@@ -48,7 +56,13 @@ def mark_of(tables: Tables, current: DeltaTable | None, profile: Profile) -> Mar
     """What is true once the tables as they are now are delivered."""
     seen = tables.failures.rows(["last_seen_at"])["last_seen_at"].to_pylist()
     latest = max([_LONG_AGO, *seen]).isoformat()
-    return Mark(current.version() if current else None, latest, profile.model_dump(mode="json"))
+    return Mark(
+        current.version() if current else None,
+        latest,
+        profile.model_dump(mode="json"),
+        n_failures=len(seen),
+        removals_version=tables.removals_version(),
+    )
 
 
 def set_mark(tables: Tables, service: str, mark: Mark) -> None:
@@ -56,17 +70,14 @@ def set_mark(tables: Tables, service: str, mark: Mark) -> None:
 
 
 def due_dates(tables: Tables, service: str, now: Mark, redo: bool = False) -> set[str]:
-    """Dates that changed since the service's mark; all, without one, of another profile, or to redo."""
+    """Return the dates that changed since the service's mark; all of them without one, for another profile,
+    to redo, and where something may have gone without a trace."""
     found = _read(tables, f"{_name(service)}.json")
     try:
         before = Mark(**found) if found else None
     except TypeError:  # of another release
         before = None
-    if (
-        redo
-        or before is None
-        or (before.profile, before.manifest_version) != (now.profile, now.manifest_version)
-    ):
+    if redo or before is None or not before.leads_to(now):
         return _all_dates(tables, service)
     try:
         dates = set(tables.changes_since(before.version).dates)

@@ -28,6 +28,9 @@ class Page:
 
     html: str
 
+    def __repr__(self) -> str:
+        return f"Page({len(self.html) / 1e6:.1f} MB of HTML)"  # with the sound: no prompt shall print it
+
     def _repr_html_(self) -> str:
         frame = 'style="width:100%;height:40rem;border:0" title="transcript"'
         return f'<iframe srcdoc="{escape(self.html)}" {frame}></iframe>'

@@ -16,6 +16,7 @@ thread each: two threads on one batch make encoding 1.7 times as fast, but decod
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -38,6 +39,7 @@ from transcribe.engines.openvino_encoder import OpenVinoEncoder, is_installed
 from transcribe.engines.whisper_features import ENCODED_PER_S, FRAMES_PER_S, WINDOW_S, context_s, features
 from transcribe.engines.whisper_tokens import WhisperTokens, prompt, suppressed, text
 from transcribe.errors import ModelError
+from transcribe.models.checkpoint import check_alignment_heads
 from transcribe.models.traits import Traits
 from transcribe.types import Candidate, ChunkAudio, DecodeOptions, Hypothesis, HypothesisWord, LanguageScores
 
@@ -74,6 +76,8 @@ class CTranslate2Engine:
             keep_freed_memory()
         automatic = "int8" if on_cpu else "float16"
         try:
+            settings = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
+            check_alignment_heads(model_dir / "model.bin", settings.get("alignment_heads") or ())
             self._model = ctranslate2.models.Whisper(
                 str(model_dir),
                 device=device.kind,

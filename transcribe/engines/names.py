@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NamedTuple
 
 
@@ -14,6 +15,11 @@ class Kind(NamedTuple):
     extra: str = ""  # of this package, where it needs one
     packages: tuple[str, ...] = ()  # that the extra brings
     traits: frozenset[str] = frozenset()  # those it reads
+
+
+def lacking_packages(kind: Kind) -> list[str]:
+    """Return the packages that an engine needs and that are not installed here."""
+    return [name for name in kind.packages if importlib.util.find_spec(name) is None]
 
 
 ENGINES = {

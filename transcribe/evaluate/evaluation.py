@@ -25,6 +25,7 @@ from transcribe.models.scope import Scope
 from transcribe.redact import redact
 from transcribe.storage.files import absolute, put_bytes, stat
 from transcribe.storage.s3 import S3Options
+from transcribe.tables import removed
 from transcribe.types import Transcript
 
 REGRESSIONS = "regressions.jsonl"
@@ -83,7 +84,7 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     former = results.run(asked.baseline)[0] if asked.baseline else []
     baselines = [_baseline(former, system, asked.baseline_system) for system in asked.systems if former]
     scopes = [Scope.of(config, asked.output) for config in configs.values()]
-    references = all_references(asked.references, results.root, s3)
+    references = without_removed(all_references(asked.references, results.root, s3), results.root, s3)
     for scope in scopes:
         admit(scope, asked.references, references)
     started_at = datetime.now(timezone.utc)
@@ -94,6 +95,7 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
     measured: list[dict[str, Any]] = []
     for number, (system, config) in enumerate(configs.items()):
         answers, took = run(manifest, config, f"{folder}/system-{number}")
+        references = without_removed(references, results.root, s3)  # meanwhile
         head = {"run_id": run_id, "created_at": started_at, "system": system.name}
         for one in references:
             answer = answers[one.id]
@@ -104,6 +106,8 @@ def evaluate(asked: Asked, run: Run) -> Evaluation:
         cost = {"cost": prices.cost(took.core_s, took.gpu_s), "currency": prices.currency}
         settings = json.dumps(redact(config.model_dump(mode="json")), sort_keys=True)
         measured.append({**head, "settings": settings, **vars(took), **cost})
+    kept = {one.id for one in references}
+    rows = [row for row in rows if row["recording_id"] in kept]
     results.add(run_id, rows, measured)
     found = summary(rows, measured)
     gates = [
@@ -132,11 +136,18 @@ def all_references(source: str, root: str, s3: S3Options) -> list[Reference]:
     return list({one.id: one for one in [*asked, *_regressions(root, s3)]}.values())
 
 
+def without_removed(references: Iterable[Reference], root: str, s3: S3Options) -> list[Reference]:
+    """Return the references but for recordings that were removed from an output that ``root`` lies in."""
+    gone = removed.at(absolute(root).rstrip("/"), s3)
+    return [one for one in references if not gone.covers(one.id, one.place)]
+
+
 def add_regression(root: str, reference: Reference, s3: S3Options) -> str:
     """Adds a reference to the regression set below ``root``, in the place of one with its id."""
     uri = f"{absolute(root).rstrip('/')}/{REGRESSIONS}"
-    kept = [one for one in _regressions(root, s3) if one.id != reference.id]
-    lines = [json.dumps(references_of.as_row(one), ensure_ascii=False) for one in [*kept, reference]]
+    others = [one for one in _regressions(root, s3) if one.id != reference.id]
+    kept = without_removed([*others, reference], root, s3)
+    lines = [json.dumps(references_of.as_row(one), ensure_ascii=False) for one in kept]
     put_bytes(uri, "".join(f"{line}\n" for line in lines).encode(), s3)
     return uri
 

@@ -10,6 +10,7 @@ from typing import Any
 from transcribe.config import Config
 from transcribe.errors import ConfigError
 from transcribe.evaluate.gate import Gate, gate
+from transcribe.models.checking import refuse_engine
 from transcribe.models.editing import Edits
 from transcribe.models.reading import all_files
 from transcribe.models.registry import ModelEntry, Registry
@@ -44,6 +45,8 @@ def promote(config: Config, asked: Promotion) -> str:
         raise ConfigError("NAME", asked.name, f"is {entry.stage}: only candidates are promoted")
     if asked.instead_of:
         registry.find(asked.instead_of, "--instead-of")
+    if refusal := refuse_engine(entry):
+        raise ConfigError("NAME", asked.name, f"cannot run here: {refusal}")
     judged, measured = _judged(config, asked)
     if judged is not None and not judged.passed:
         raise ConfigError("NAME", asked.name, f"the gate refuses it: {'; '.join(judged.reasons)}")

@@ -19,6 +19,7 @@ from typing import Any
 
 from transcribe.config import Config, load
 from transcribe.errors import ConfigError, StorageError
+from transcribe.evaluate.evaluation import without_removed
 from transcribe.evaluate.reference import Reference, as_row
 from transcribe.evaluate.score import score
 from transcribe.evaluate.significance import paired
@@ -106,7 +107,7 @@ def _is_valid(base: Config, settings: Settings) -> bool:
 
 def applied(base: Config, settings: Settings) -> Config:
     """Raises ConfigError for values that do not go together."""
-    return load([], {**_flat(base.model_dump(mode="json")), **settings})
+    return load([], {**_flat(base.model_dump(mode="json", exclude_unset=True)), **settings})
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -188,7 +189,7 @@ class Tuner:
             manifest, applied(self._base, settings), str(self._folder / "runs" / str(len(self.trials)))
         )
         errors: dict[str, tuple[int, int]] = {}
-        for one in some:
+        for one in without_removed(some, str(self._folder), S3Options()):  # some may be removed meanwhile
             words = score(one, answers[one.id], NORMALISERS["spelled"]).words
             n_words = len(NORMALISERS["spelled"](one.text or "", one.language))
             errors[one.id] = (words.errors, words.n_reference) if words else (n_words, n_words)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
 from transcribe import config as configuration
 from transcribe.config import Config
-from transcribe.errors import ConfigError, LanguageError, ManifestError, ModelError
+from transcribe.errors import ConfigError, TranscribeError
 from transcribe.evaluate import calibrate
 from transcribe.evaluate.promoting import Promotion, promote, roll_back
 from transcribe.languages import normalize_hint, whisper_code
@@ -37,8 +38,11 @@ def main(argv: list[str] | None = None) -> int:
         given = [f"models={options.models}"] if options.models else []
         config = configuration.load(options.conf, [*options.set, *given])
         print(COMMANDS[options.command][1](config, options))
-    except (ConfigError, ManifestError, ModelError, LanguageError) as error:
+    except TranscribeError as error:
         print(error, file=sys.stderr)
+        return 2
+    except (OSError, ValidationError) as error:
+        print(f"{options.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 

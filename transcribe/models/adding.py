@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transcribe.config import Config
+from transcribe.engines.names import ENGINES, lacking_packages
 from transcribe.errors import ConfigError, ModelError, StorageError
 from transcribe.job_config import StorageConfig
 from transcribe.layers import shipped
@@ -17,12 +22,14 @@ from transcribe.models import checkpoint
 from transcribe.models.cache import sha256
 from transcribe.models.checkpoint import Checkpoint
 from transcribe.models.editing import dumped, flowing
-from transcribe.models.registry import Registry
+from transcribe.models.registry import NAME, Registry
 from transcribe.models.sources import FolderSource, HubSource, S3Source
 from transcribe.storage.files import list_files
 from transcribe.storage.s3 import S3Options, Stat
 
 HUB = "hub:"
+MAX_TRY_S = 900.0
+"""Longest time that a second of noise may take; large models take a minute to load."""
 SETTINGS = {"endpoint_url", "region"}
 """Of a source on S3: a night's own settings say them."""
 
@@ -47,6 +54,8 @@ def add(config: Config, asked: Asked) -> Path:
     Raises ``ConfigError`` or ``ModelError`` when there is no such model; then nothing is written.
     """
     registry = Registry.read(config)
+    if not re.fullmatch(NAME, asked.name):
+        raise ConfigError("NAME", asked.name, "begins with a letter or digit, then letters, digits and . _ -")
     if asked.name in registry.models:
         raise ConfigError("NAME", asked.name, "is in the registry already; choose another name")
     models = shipped(config.models)
@@ -60,8 +69,9 @@ def add(config: Config, asked: Asked) -> Path:
         source.download(files, Path(scratch))
         found = checkpoint.inspect(Path(scratch))
         hashes = {name: sha256(Path(scratch) / name) for name in files}
-    revision = asked.revision or revision or date.today().isoformat()
-    entry = _entry(asked, found, hashes, source, revision)
+        revision = asked.revision or revision or date.today().isoformat()
+        entry = _entry(asked, found, hashes, source, revision)
+        _try(asked.name, entry, Path(scratch))
     path = models / f"{asked.name}.yaml"
     if path.exists():
         raise ConfigError("NAME", asked.name, f"{path} is there already")
@@ -76,6 +86,27 @@ def add(config: Config, asked: Asked) -> Path:
     return path
 
 
+def _try(name: str, entry: dict[str, Any], folder: Path) -> None:
+    """Let the model decode a second in a process of its own. Raises ModelError if it cannot.
+
+    An engine that is not installed here, or that transcribes nothing by itself, is not tried.
+    """
+    kind = ENGINES.get(entry["engine"])
+    if kind is None or not kind.transcribes or lacking_packages(kind):
+        return
+    text = json.dumps({**entry, "name": name}, default=str)
+    command = [sys.executable, "-m", "transcribe.engines.smoke", str(folder), text]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_TRY_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{name}: a second of noise was not decoded within {MAX_TRY_S:.0f} s") from None
+    if done.returncode < 0:
+        raise ModelError(f"{name}: its process was ended by signal {-done.returncode} on a second of noise")
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ModelError(f"{name} cannot decode a second of noise: {said}")
+
+
 def _source(asked: Asked, storage: StorageConfig) -> tuple[HubSource | S3Source | FolderSource, str]:
     """And the revision that it says."""
     if asked.source.startswith(HUB):
@@ -84,6 +115,8 @@ def _source(asked: Asked, storage: StorageConfig) -> tuple[HubSource | S3Source 
             raise ConfigError("FROM", asked.source, "write hub:OWNER/NAME@COMMIT: a commit never changes")
         return HubSource(hub=repository, revision=revision), revision
     if asked.source.startswith("s3://"):
+        if not re.match("s3://[^/]+/", asked.source + "/"):
+            raise ConfigError("FROM", asked.source, "names no bucket: write s3://BUCKET/PREFIX")
         return S3Source(s3=asked.source.rstrip("/") + "/").where(storage), ""
     return FolderSource(folder=Path(asked.source).resolve()), ""
 

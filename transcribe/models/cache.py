@@ -23,6 +23,7 @@ from typing import Any
 
 from transcribe.errors import ModelError
 from transcribe.models.registry import Weights
+from transcribe.models.safe_files import refuse_content
 from transcribe.models.sources import Source
 
 log = logging.getLogger(__name__)
@@ -179,6 +180,8 @@ def _mismatch(folder: Path, files: dict[str, str]) -> str:
             return f"{name} is missing"
         if found != expected:
             return f"{name} has sha256 {found}, the registry says {expected}"
+        if refusal := refuse_content(folder / name):
+            return refusal
         marks[name] = _mark(folder / name, expected)
     (folder / _MARKER).write_text(json.dumps(marks))
     return ""

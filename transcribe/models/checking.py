@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from transcribe.config import Config
-from transcribe.engines.names import ENGINES
+from transcribe.engines.names import ENGINES, lacking_packages
 from transcribe.errors import ConfigError, ModelError
 from transcribe.models import checkpoint
 from transcribe.models.cache import check, default_cache_dir, fetch, is_cached
@@ -64,12 +63,20 @@ def with_aligners(entries: Iterable[Weights]) -> list[Weights]:
 
 def make_ready(entry: Weights) -> None:
     """Its engine's packages and its verified files are on this machine, or ``ModelError`` is raised."""
-    kind = ENGINES[entry.engine] if isinstance(entry, ModelEntry) else None
-    if kind and (missing := [name for name in kind.packages if importlib.util.find_spec(name) is None]):
-        remedy = f"pip install 'spark-transcribe[{kind.extra}]'"
-        raise ModelError(f"{entry.name}: its engine lacks {', '.join(missing)}: {remedy}")
+    if refusal := refuse_engine(entry):
+        raise ModelError(refusal)
     if entry.files:
         fetch(entry)
+
+
+def refuse_engine(entry: Weights) -> str:
+    """Return why a model's engine cannot run on this machine; "" if it can."""
+    kind = ENGINES.get(entry.engine) if isinstance(entry, ModelEntry) else None
+    missing = lacking_packages(kind) if kind else []
+    if not kind or not missing:
+        return ""
+    remedy = f"pip install 'spark-transcribe[{kind.extra}]'"
+    return f"{entry.name}: its engine lacks {', '.join(missing)}: {remedy}"
 
 
 def chosen(registry: Registry, names: Sequence[str]) -> list[Weights]:
@@ -85,6 +92,9 @@ def warm(entries: Sequence[Weights], folder: Path | None = None) -> str:
     for n, entry in enumerate(wanted, start=1):
         if entry.stage == "retired":
             raise ConfigError("NAME", entry.name, "is retired; change its stage in the registry to use it")
+        if refusal := refuse_engine(entry):
+            problems.append(refusal)
+            continue
         if is_cached(entry, place):
             continue
         log.info("%d of %d: %s", n, len(wanted), entry.name)

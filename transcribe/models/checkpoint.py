@@ -10,9 +10,12 @@ from typing import Any
 
 from transcribe.errors import ModelError
 from transcribe.languages import WHISPER
-from transcribe.models.sources import is_pickle
+from transcribe.models import convert
+from transcribe.models.safe_files import CTRANSLATE2, SAFETENSORS, refuse_content, refuse_names
 
-CTRANSLATE2, SAFETENSORS, ONNX = "model.bin", ".safetensors", ".ort"
+ONNX = ".ort"
+PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar", ".th", ".PT", ".PKL")
+"""Endings of weights that are mostly pickles; named where a folder has no others."""
 SETTINGS = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json"}
     | {"tokenizer_config.json", "vocabulary.json", "vocabulary.txt", "model.safetensors.index.json"}
@@ -21,7 +24,6 @@ SETTINGS = frozenset(
 )
 N_MULTILINGUAL_TOKENS = 51_865
 """Of Whisper's vocabulary; English-only models have one fewer."""
-_PICKLE, _ZIP = b"\x80", b"PK\x03\x04"  # what torch.save has written begins with one of these
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,8 @@ def wanted(names: Iterable[str]) -> list[str]:
     names = sorted(names)
     weights = [name for name in names if name == CTRANSLATE2 or name.endswith((SAFETENSORS, ONNX))]
     if not weights:
-        pickles = [name for name in names if is_pickle(name)]
-        if pickles:
-            raise ModelError(
-                f"{', '.join(pickles)}: a pickle can run code; convert it to safetensors or CTranslate2"
-            )
+        if refusal := refuse_names(name for name in names if name.endswith(PICKLED)):
+            raise ModelError(refusal)
         raise ModelError(f"no weights: neither {CTRANSLATE2} nor *{SAFETENSORS} nor *{ONNX}")
     return [name for name in names if name in SETTINGS or name in weights]
 
@@ -51,6 +50,9 @@ def wanted(names: Iterable[str]) -> list[str]:
 def inspect(folder: Path) -> Checkpoint:
     """Raises ``ModelError`` for files that are none of a model that an engine runs."""
     try:
+        for path in sorted(folder.iterdir()):
+            if refusal := refuse_content(path):
+                raise ModelError(refusal)
         names = {path.name for path in folder.iterdir()}
         if CTRANSLATE2 in names:
             return _ctranslate2(folder)
@@ -62,12 +64,13 @@ def inspect(folder: Path) -> Checkpoint:
 
 
 def _ctranslate2(folder: Path) -> Checkpoint:
-    with (folder / CTRANSLATE2).open("rb") as file:
-        if file.read(4).startswith((_PICKLE, _ZIP)):
-            raise ModelError(f"{CTRANSLATE2} is a pickle, which can run code; convert it to CTranslate2")
-    heads = tuple(
-        (int(layer), int(head)) for layer, head in _json(folder, "config.json").get("alignment_heads", ())
-    )
+    if not (folder / "tokenizer.json").exists():
+        raise ModelError(
+            "tokenizer.json is missing: convert again with ct2-transformers-converter --copy_files"
+            " tokenizer.json preprocessor_config.json, or copy it from the checkpoint that was converted"
+        )
+    heads = _heads(_json(folder, "config.json"))
+    check_alignment_heads(folder / CTRANSLATE2, heads)
     return _whisper("ctranslate2", _vocabulary(folder), heads)
 
 
@@ -82,10 +85,36 @@ def _transformers(folder: Path) -> Checkpoint:
     if config.get("model_type") != "whisper":
         return Checkpoint("seq2seq", multilingual=False)
     heads = _heads(generation)
+    check_heads(heads, int(config["decoder_layers"]), int(config["decoder_attention_heads"]))
+    if not (folder / "tokenizer.json").exists():
+        raise ModelError(
+            "tokenizer.json is missing: make it of vocab.json and merges.txt with transformers, by"
+            " AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
     tokens = {token["content"] for token in _json(folder, "tokenizer.json")["added_tokens"]}
     found = _whisper("seq2seq", tokens, heads)
     many = generation.get("is_multilingual", config["vocab_size"] >= N_MULTILINGUAL_TOKENS)
     return found if many else Checkpoint("seq2seq", multilingual=False, heads=heads)
+
+
+def check_alignment_heads(weights: Path, heads: Iterable[tuple[int, int]]) -> None:
+    """Raise ModelError if a head that tells the time is not in a CTranslate2 model's decoder.
+
+    CTranslate2 does not check it, and ends the process. Raises ValueError for another format.
+    """
+    heads = list(heads)
+    if heads:
+        check_heads(heads, *convert.decoder_size(weights))
+
+
+def check_heads(heads: Iterable[tuple[int, int]], n_layers: int, n_heads: int) -> None:
+    """Raise ModelError if one of the (layer, head) pairs is not in a decoder of this size."""
+    for layer, head in heads:
+        if layer >= n_layers or head >= n_heads:
+            raise ModelError(
+                f"alignment_heads name layer {layer}, head {head}; the decoder has {n_layers} layers of"
+                f" {n_heads} heads: correct or remove them; without them the upper half tells the time"
+            )
 
 
 def _whisper(engine: str, tokens: set[str], heads: tuple[tuple[int, int], ...]) -> Checkpoint:

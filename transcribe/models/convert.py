@@ -49,6 +49,29 @@ def read(path: Path) -> Weights:
         return dict(_variable(file) for _ in range(_number(file, "<I")))
 
 
+def decoder_size(path: Path) -> tuple[int, int]:
+    """Return how many layers the decoder of a ``model.bin`` has, and heads a layer; reads no weights.
+
+    Raises ValueError for another format.
+    """
+    layers, n_heads = set(), 0
+    with path.open("rb") as file:
+        if _number(file, "<I") != FORMAT_VERSION or _text(file) != "WhisperSpec":
+            raise ValueError(f"{path}: not a Whisper model of CTranslate2's binary version {FORMAT_VERSION}")
+        _number(file, "<I")
+        for _ in range(_number(file, "<I")):
+            name = _text(file)
+            file.seek(4 * _number(file, "<B"), 1)
+            type_, n_bytes = TYPES[_number(file, "<B")], _number(file, "<I")
+            if found := re.match(r"decoder/(layer_\d+)/", name):
+                layers.add(found[1])
+            if name == "decoder/num_heads":
+                n_heads = int(np.frombuffer(file.read(n_bytes), type_)[0])
+            else:
+                file.seek(n_bytes, 1)
+    return len(layers), n_heads
+
+
 def _variable(file: BinaryIO) -> tuple[str, npt.NDArray[Any]]:
     name = _text(file)
     shape = [_number(file, "<I") for _ in range(_number(file, "<B"))]

@@ -22,9 +22,8 @@ def differences(one: ModelEntry, other: ModelEntry) -> str:
     if is_cached(one) and is_cached(other) and "config.json" in {*one.files} & {*other.files}:
         settings = [json.loads((fetch(entry) / "config.json").read_text("utf-8")) for entry in (one, other)]
         lines += _between(settings[0], settings[1], "config.json: ")
-    redone = "changes: rows of the one are done again by the other"
-    same = "the same weights and settings: only names differ"
-    return "\n".join([*lines, same if one.files == other.files and one.version == other.version else redone])
+    redone = "rows of the one are done again by the other, since a row is judged by the model that it names"
+    return "\n".join([*lines, redone if one.identity != other.identity else "the same model"])
 
 
 def _plain(entry: ModelEntry) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from transcribe.models.history import Event, Measurement
 from transcribe.models.own_decode import ModelDecode
 from transcribe.models.profiles import Region, Service
 from transcribe.models.routes import Route, Routing
-from transcribe.models.sources import FileName, Source, Strict, WheelSource, is_pickle, located
+from transcribe.models.safe_files import refuse_names
+from transcribe.models.sources import FileName, Source, Strict, WheelSource, located
 from transcribe.models.traits import Traits
 from transcribe.section import LanguageCode
 from transcribe.types import SAMPLE_RATE, Recording
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 DEFAULT_PATH = CONF / "models"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Of a model; it becomes a file's name."""
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Weights(Strict):
@@ -55,10 +58,8 @@ class Weights(Strict):
     @field_validator("files")
     @classmethod
     def _no_pickles(cls, files: dict[str, str]) -> dict[str, str]:
-        if found := sorted(filter(is_pickle, files)):
-            raise ValueError(
-                f"{', '.join(found)}: a pickle can run code; convert it to safetensors or CTranslate2"
-            )
+        if refusal := refuse_names(files):
+            raise ValueError(refusal)
         return files
 
     @model_validator(mode="after")
@@ -215,7 +216,10 @@ class Registry(Strict):
         """What a configuration's files say, whatever it wants of them. Raises ConfigError."""
         fleet = (shipped(path) if path else None for path in (config.regions, config.services))
         registry = cls.load(shipped(config.models), *fleet)
-        return registry.model_copy(update={"models": located(registry.models, config.storage)})
+        models = located(registry.models, config.storage)
+        for name, entry in models.items():  # their sources are elsewhere now, too
+            models[name] = entry.aligned_with(tuple(models[one] for one in entry.align_with))
+        return registry.model_copy(update={"models": models})
 
     @classmethod
     def load(cls, path: str | Path, regions: Path | None = None, services: Path | None = None) -> Registry:

@@ -31,14 +31,6 @@ Entry = TypeVar("Entry", bound=BaseModel)
 _PROBE_TIMEOUT_S = 5.0
 
 
-_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
-
-
-def is_pickle(name: str) -> bool:
-    """By its name: a file that runs what code it holds when it is loaded."""
-    return name.endswith(_PICKLES) or name == "pytorch_model.bin"
-
-
 class Strict(BaseModel):
     """Immutable, and an unknown key is an error."""
 

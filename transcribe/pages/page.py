@@ -9,6 +9,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from transcribe.escape import printable
+
+RECORDING = "recording"
+"""Name of the ``meta`` in the head of a page about one recording that holds its id."""
+
 
 def render(template: str, **data: Any) -> str:
     """The page that a template beside this file makes of ``data``; a name that is missing raises."""
@@ -24,6 +29,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(as_json=as_json, percent=percent, hours=hours, number=number, clock=clock)
+    environment.filters.update(printable=printable)
     return environment
 
 

@@ -6,7 +6,7 @@ has: a merge of files, or the replacement of a neighbour, moves rows and changes
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,8 +16,21 @@ from transcribe.errors import PublishError
 from transcribe.tables import publication
 from transcribe.tables.delta import KeyedTable, dataset
 from transcribe.tables.log import LiveFile, live_files, publish_errors
+from transcribe.tables.removed import Removed, of_output
 
 WHOLE_AGAIN = "take all rows once, since=None, and maintain it with more retention_h"
+
+
+class RemovedIds(list[str]):
+    """Ids whose row is gone, sorted. ``in`` is also true for recordings that ``jobs.remove`` has taken out,
+    of which no table names the id any more: so ask it about each id that you keep."""
+
+    def __init__(self, ids: Iterable[str] = (), removed: Removed | None = None) -> None:
+        super().__init__(sorted(ids))
+        self._removed = removed or Removed()
+
+    def __contains__(self, id_: object) -> bool:
+        return super().__contains__(id_) or (isinstance(id_, str) and self._removed.has(id_))
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class Changes:
 
     version: int | None  # ask for what changed since this one next time; None: there is no table yet
     published: list[str]  # ids whose row is new or another one
-    removed: list[str]  # ids whose row is gone
+    removed: list[str]  # ids whose row is gone; of ``changes_since`` always ``RemovedIds``
     dates: frozenset[str] = field(default=frozenset(), compare=False)  # theirs: as they were, and are
 
 
@@ -52,7 +65,8 @@ def changes_since(table: KeyedTable, since: int | datetime | None) -> Changes:
         dates = [published[id_][1] for id_ in changed]
         dates += [formerly[id_][1] for id_ in (changed | removed) & formerly.keys()]
         version = current.version() if current else None
-        return Changes(version, sorted(changed), sorted(removed), frozenset(dates))
+        gone = RemovedIds(removed, of_output(table.uri.rpartition("/")[0], table.s3))
+        return Changes(version, sorted(changed), gone, frozenset(dates))
 
 
 def _former(table: KeyedTable, current: DeltaTable | None, version: int) -> DeltaTable:

@@ -26,6 +26,7 @@ from pyarrow.dataset import Dataset, FileSystemDataset
 from transcribe.errors import PublishError
 from transcribe.storage.s3 import S3Options
 from transcribe.tables import log, publication
+from transcribe.tables.admission import admit
 from transcribe.tables.log import LiveFile, live_files, publish_errors
 from transcribe.tables.parquet import WrittenFile, file_batches, table_filesystem, write_file
 from transcribe.tables.rewrite import Rewrite, Spread, by_threads
@@ -142,14 +143,17 @@ class KeyedTable:
         replaced_ids: Collection[str],
         mark: str | None = None,
         spread: Spread = by_threads,
+        fence: bool = False,
     ) -> bool:
-        """Adds files (None: only takes out) and takes out the rows of ``replaced_ids`` in one commit.
+        """Add files (None: only take out) and take out the rows of ``replaced_ids`` in one commit.
 
-        ``new_files`` is called anew for every try, with the version that the commit is planned on. With a
-        ``mark`` the commit happens once however often it is asked for. ``spread`` writes files again that
-        hold other rows, too. False if there was nothing to do.
+        ``new_files`` is called anew for every try, with the version that the commit is planned on; rows of
+        removed recordings are left out. With a ``mark`` the commit happens once however often it is asked
+        for. ``spread`` writes files again that hold other rows, too. ``fence`` commits even if there is
+        nothing to do: whoever has planned on an earlier version plans again. Return False if there was
+        nothing to do.
         """
-        return self._retried(lambda: self._try_change(new_files, replaced_ids, mark, spread))
+        return self._retried(lambda: self._try_change(new_files, replaced_ids, mark, spread, fence))
 
     def swap(self, old: Collection[LiveFile], new: Collection[WrittenFile]) -> bool:
         """Puts files with the same rows in the place of others; False if some of those are gone meanwhile."""
@@ -237,7 +241,12 @@ class KeyedTable:
         raise PublishError(f"{self.uri}: {MAX_ATTEMPTS} commits lost against other writers: {lost}") from lost
 
     def _try_change(
-        self, new_files: NewFiles | None, replaced_ids: Collection[str], mark: str | None, spread: Spread
+        self,
+        new_files: NewFiles | None,
+        replaced_ids: Collection[str],
+        mark: str | None,
+        spread: Spread,
+        fence: bool,
     ) -> bool:
         table = self.open() if new_files else self.find()
         if table is None:
@@ -246,9 +255,11 @@ class KeyedTable:
             if mark and table.transaction_version(mark) is not None:
                 return False
             survivors, removed = self._without(table, replaced_ids, spread)
-            new = list(new_files(table)) if new_files else []
+            written = list(new_files(table)) if new_files else []
+            new, refused = admit(written, self.uri, self.s3, self.stored_schema(table))
             added = [log.addition(file) for file in [*new, *survivors]]
-            if not added and not removed:
+            if not added and not removed and not fence:
+                self._delete(refused)
                 return False
             marks = [Transaction(mark, 1, log.now_ms())] if mark else []
             published_at = publication.moment_of(new)
@@ -259,7 +270,14 @@ class KeyedTable:
                 custom_metadata=publication.metadata(published_at),
             )
             self._commit(table, [*added, *removed], properties)
+            self._delete(refused)
             return True
+
+    def _delete(self, paths: Iterable[str]) -> None:
+        """Delete files that no commit names."""
+        filesystem, root = table_filesystem(self.uri, self.s3)
+        for path in paths:
+            filesystem.delete_file(f"{root}/{path}")
 
     def _commit(
         self, table: DeltaTable, actions: list[AddAction | RemoveAction], properties: CommitProperties

@@ -241,9 +241,11 @@ DIFFERENCES = pa.schema(
 
 REMOVALS = pa.schema(
     [
-        column("recording_id", TEXT, "SHA-256 of the id: the id itself is gone"),
+        column("recording_id", TEXT, "HMAC-SHA-256 of the id under key: the id itself is gone"),
         column("reason", TEXT, "as given"),
         column("removed_at", MOMENT, "when"),
         column("schema_version", INTEGER, f"of this table; now {SCHEMA_VERSION}"),
+        column("key", TEXT, "of this output's digests; null in older rows, which hold a plain SHA-256"),
+        column("sources", pa.list_(TEXT), "digests of where it lay, and of its file's name and version"),
     ]
 )

@@ -5,26 +5,27 @@ How a change stays atomic is told in ``delta.py``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from transcribe.errors import ConfigError, StorageError
 from transcribe.storage.files import absolute
 from transcribe.storage.s3 import S3Options
-from transcribe.tables import publication
+from transcribe.tables import publication, removed
 from transcribe.tables.changes import Changes, changes_since
 from transcribe.tables.current import TRANSCRIPT_COLUMNS
 from transcribe.tables.delta import KeyedTable
 from transcribe.tables.parquet import REWRITE_ROWS, WrittenFile, write_file, write_partitioned
+from transcribe.tables.removals import Removals
+from transcribe.tables.removed import Removed
 from transcribe.tables.rewrite import Spread, by_threads
 from transcribe.tables.schemas import (
     FAILURES,
-    REMOVALS,
     RUNS,
     SCHEMA_VERSION,
     TRANSCRIPT_PARTITIONS,
@@ -53,15 +54,14 @@ class Tables:
             raise ConfigError("--output", output_uri, "its name is not UTF-8: rename the folder")
         if "%" in root:
             raise ConfigError("--output", output_uri, "choose a path without %: Delta takes it for an escape")
-        self.root = root
+        self.root, self.s3 = root, s3
         partitions = list(TRANSCRIPT_PARTITIONS)
         one = "One current transcript per recording"
         self.transcripts = KeyedTable(f"{root}/transcripts", TRANSCRIPTS, partitions, one, s3)
         one = "One row per recording that cannot be transcribed, until it can"
         self.failures = KeyedTable(f"{root}/failures", FAILURES, [], one, s3)
         self.runs = KeyedTable(f"{root}/runs", RUNS, [], "One row per run", s3)
-        one = "One row per recording that was removed and is not taken again"
-        self.removals = KeyedTable(f"{root}/removals", REMOVALS, [], one, s3)
+        self.removals = Removals(root, s3).table
         self.all = (self.transcripts, self.failures, self.runs)
 
     def create(self) -> None:
@@ -157,40 +157,55 @@ class Tables:
         return self.transcripts.change(None, ids)
 
     def remove(self, ids: Collection[str], reason: str) -> None:
-        """Takes the recordings' rows out; no run takes them again until ``take_again``.
+        """Record the recordings as removed and take their rows out; no run takes them until ``take_again``.
 
-        Files and log still hold what older versions had.
+        Their sources are recorded, too, as far as the tables still know them. Files and log still hold what
+        older versions had.
         """
-        common = {
-            "reason": reason,
-            "removed_at": datetime.now(timezone.utc),
-            "schema_version": SCHEMA_VERSION,
-        }
-        hashes = [digest(id_) for id_ in ids]
-        rows = [{"recording_id": hash_, **common} for hash_ in hashes]
-        self.removals.change(lambda _: self.removals.write(rows), hashes)
-        self.take_out(ids)
+        Removals(self.root, self.s3).record(ids, reason, self.sources(ids))
+        for table in (self.transcripts, self.failures):
+            table.change(None, ids, fence=table.find() is not None)
 
     def take_out(self, ids: Collection[str]) -> None:
-        """The recordings' rows of ``transcripts`` and ``failures``."""
+        """Take the recordings' rows out of ``transcripts`` and ``failures``."""
         self.remove_transcripts(ids)
         self.record_failures([], ids)
 
     def removed(self, ids: Collection[str]) -> set[str]:
-        """Those of these recordings that were removed."""
-        hashes = set(self.removals.rows(["recording_id"])["recording_id"].to_pylist())
-        return {id_ for id_ in ids if digest(id_) in hashes} if hashes else set()
+        """Return those of these recordings that were removed."""
+        found = self.all_removed()
+        return {id_ for id_ in ids if found.has(id_)} if found else set()
+
+    def removals_version(self) -> int | None:
+        """Return the version of the table of removals; None before the first one."""
+        found = self.removals.find()
+        return found.version() if found else None
+
+    def all_removed(self) -> Removed:
+        """Return what these tables may not hold: removed from them, or from an output they are part of."""
+        return removed.at(self.root, self.s3)
 
     def take_again(self, ids: Collection[str]) -> int:
-        """Lets runs take removed recordings again; how many of these were removed."""
-        known = self.removed(ids)
-        self.removals.change(None, [digest(id_) for id_ in known])
-        return len(known)
+        """Let runs take removed recordings again, by their ids or by where they lie; return how many."""
+        return Removals(self.root, self.s3).take_again(ids)
 
-    def uris(self, ids: Collection[str]) -> set[str]:
-        """Where the tables say that these recordings lie."""
-        tables = (self.transcripts, self.failures)
-        return {uri for table in tables for uri in table.rows(["uri"], ids)["uri"].to_pylist() if uri}
+    def sources(self, ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """Return (uri, version) of each of these recordings, as far as the tables know it."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for table in (self.transcripts, self.failures):
+            for row in table.rows(["recording_id", "uri", "source_version"], ids).to_pylist():
+                found.setdefault(row["recording_id"], []).append((row["uri"], row["source_version"] or ""))
+        return found
+
+    def published_as(self, uris: Collection[str]) -> dict[str, list[str]]:
+        """Return the ids under which these sources have a row in either table, by uri."""
+        found: dict[str, list[str]] = {}
+        wanted = pa.array(sorted(set(uris)), pa.string())
+        for table in (self.transcripts, self.failures) if len(wanted) else ():
+            rows = table.rows(["recording_id", "uri"])
+            for row in rows.filter(pc.is_in(rows["uri"], value_set=wanted)).to_pylist():
+                found.setdefault(row["uri"], []).append(row["recording_id"])
+        return found
 
     def record_failures(self, rows: Iterable[Mapping[str, Any]], cleared_ids: Collection[str]) -> bool:
         """One commit: a row for each failed recording, none for ``cleared_ids``; False if nothing changes.
@@ -247,11 +262,6 @@ class Tables:
 def is_utf8(text: str) -> bool:
     """Return True if a table can hold the text: a name from the command line may hold half characters."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def digest(recording_id: str) -> str:
-    """What ``removals`` holds of an id."""
-    return hashlib.sha256(recording_id.encode()).hexdigest()
 
 
 def _relabelled(

@@ -14,6 +14,7 @@ from tables_fixtures import LOCAL, publish
 
 from jobs.night import plan
 from jobs.night.plan import Plan
+from jobs.night.sources import leave_out_known_sources
 from transcribe import config as configuration
 from transcribe.config import Config
 from transcribe.inputs.read import Inputs
@@ -54,6 +55,7 @@ def transcribe(tables: Tables, registry: Registry, *recordings: Recording, langu
         rows.append(
             tables_fixtures.transcript(
                 one.recording_id,
+                uri=one.uri,
                 source_version=one.source_version,
                 language=one.language or language,
                 region=one.region,
@@ -285,3 +287,44 @@ def test_what_crashed_its_worker_before_comes_last_and_alone(tables: Tables, reg
         fail(tables, registry, one, stage="worker", error="worker_crashed", retryable=True)
     planned = make(tables, registry, *recordings)
     assert ids(list(planned.waves(config()))) == ["bd", "a", "c"]
+
+
+def known_left_out(
+    tables: Tables, registry: Registry, *asked: Recording, take_published: bool = False
+) -> Plan:
+    planned = make(tables, registry, *asked)
+    inputs = Inputs({one.recording_id: one for one in asked})
+    leave_out_known_sources(planned, inputs, tables, take_published)
+    assert planned.n_planned == len(asked)
+    return planned
+
+
+def test_a_removed_source_is_not_taken_under_another_id(tables: Tables, registry: Registry) -> None:
+    """A folder is listed instead of its manifest; or the file lies elsewhere, of the same name and bytes."""
+    versions = {"call": "12-1", "page": "12-2"}
+    listed = [recording(id_, uri=f"/in/{id_}.wav", source_version=one) for id_, one in versions.items()]
+    transcribe(tables, registry, *listed)
+    tables.remove(["call"], "asked")
+    by_path = [recording(one.uri, uri=one.uri, source_version=one.source_version) for one in listed]
+    moved = recording("/new/call.wav", uri="/new/call.wav", source_version="12-1")
+    like_it = recording("/in/other.wav", uri="/in/other.wav", source_version="12-1")
+    planned = known_left_out(tables, registry, *by_path, moved, like_it)
+    assert sorted(planned.removed) == ["/in/call.wav", "/new/call.wav"]
+    assert planned.elsewhere == {"/in/page.wav": "page"} and list(planned.to_do) == ["/in/other.wav"]
+    removed, published = planned.notes
+    assert "2 recordings whose source was removed under another id" in removed and "--take-again" in removed
+    assert "/in/page.wav as page" in published and "job.take_published_sources: true" in published
+    planned = known_left_out(tables, registry, *by_path, take_published=True)
+    assert list(planned.to_do) == ["/in/page.wav"] and planned.removed == ["/in/call.wav"]
+    assert tables.take_again(["/in/call.wav"]) == 1
+    assert len(known_left_out(tables, registry, by_path[0]).to_do) == 1
+
+
+def test_a_file_may_have_several_ids_that_one_input_lists(tables: Tables, registry: Registry) -> None:
+    live, archive = (recording(id_, uri="/in/call.wav") for id_ in ("live", "archive"))
+    assert len(known_left_out(tables, registry, live, archive).to_do) == 2
+    transcribe(tables, registry, live)
+    assert list(known_left_out(tables, registry, live, archive).to_do) == ["archive"], "a run was killed"
+    tables.remove(["live"], "asked")
+    planned = known_left_out(tables, registry, live, archive)
+    assert (list(planned.to_do), planned.removed) == (["archive"], ["live"])

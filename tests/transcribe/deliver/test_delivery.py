@@ -258,6 +258,37 @@ def test_dates_that_changed_are_found(place: Place):
     assert place.due() == {"2026-01-30", "2026-03-01"}, "another profile: all"
 
 
+def test_what_has_gone_without_a_row_makes_all_dates_due(place: Place):
+    place.publish("a")
+    place.tables.record_failures([failure("f", date=DATE, service="bi")], [])
+    place.deliver()
+    assert "f" in place.manifest()["failed"]
+    for gone in (lambda: place.tables.remove(["f"], "why"), lambda: place.tables.end_failures(["g"])):
+        place.tables.record_failures([failure("g", date=DATE, service="bi")], [])
+        ledger.set_mark(place.tables, "bi", place.mark())
+        assert place.due() == set()
+        gone()
+        assert place.due() == {DATE}
+    place.deliver()
+    assert place.manifest()["failed"] == {}
+
+
+def test_another_outputs_folder_is_left_alone_unless_it_is_taken_over(place: Place, tmp_path: Path):
+    place.publish("a")
+    place.deliver()
+    other = Place(tmp_path)
+    other.tables = Tables(str(tmp_path / "second"), LOCAL)
+    other.publish("b")
+    before = place.stamps()
+    (done,) = other.deliver()
+    assert "is delivered to from" in done.error and place.tables.transcripts.uri in done.error
+    assert place.stamps() == before and not done.is_changed
+    (done,) = other.deliver(take_over=True)
+    assert done.error == "" and {file for file in other.files() if "subtitles" in file} == {"subtitles/b.vtt"}
+    (done,) = place.deliver()
+    assert other.tables.transcripts.uri in done.error
+
+
 def test_folders_are_not_shared(place: Place):
     place.publish("a")
     current = place.tables.transcripts.find()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,8 +16,10 @@ from s3_fixtures import BUCKET
 
 from transcribe.evaluate.results import EVALUATIONS, MEASUREMENTS, Results
 from transcribe.languages import WHISPER
+from transcribe.models import adding, checking
 from transcribe.models.__main__ import main
-from transcribe.models.registry import ModelEntry, Registry
+from transcribe.models.cache import fetch
+from transcribe.models.registry import DEFAULT_PATH, ModelEntry, Registry
 from transcribe.storage.files import put_bytes
 from transcribe.storage.s3 import S3Options
 
@@ -33,7 +36,30 @@ def tokens(n: int, lacks: tuple[str, ...] = ("yue",)) -> list[str]:
     return [*named, *(f"t{i}" for i in range(n - len(named)))]
 
 
-def a_checkpoint(folder: Path, n_tokens: int = 51_865, weights: bytes = b"\6\0\0\0weights") -> Path:
+def text(value: str) -> bytes:
+    return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+
+def outline(n_layers: int = 4, n_heads: int = 8) -> bytes:
+    """The beginning of CTranslate2's Whisper: of its decoder only what says how large it is."""
+    int8 = struct.pack("<BBIb", 0, 1, 1, n_heads)
+    layers = [
+        text(f"decoder/layer_{n}/gamma") + struct.pack("<BIBIf", 1, 1, 0, 4, 1.0) for n in range(n_layers)
+    ]
+    variables = [text("decoder/num_heads") + int8, *layers]
+    return (
+        struct.pack("<I", 6)
+        + text("WhisperSpec")
+        + struct.pack("<II", 3, len(variables))
+        + b"".join(variables)
+    )
+
+
+SAFETENSORS = struct.pack("<Q", 128) + b"{}".ljust(128)
+"""Without tensors; its first byte is that of a pickle."""
+
+
+def a_checkpoint(folder: Path, n_tokens: int = 51_865, weights: bytes = outline()) -> Path:
     """Whisper as CTranslate2 writes it, but for its size."""
     folder.mkdir(parents=True)
     (folder / "model.bin").write_bytes(weights)
@@ -46,8 +72,9 @@ def a_checkpoint(folder: Path, n_tokens: int = 51_865, weights: bytes = b"\6\0\0
 
 def a_hf_checkpoint(folder: Path, **generation: Any) -> Path:
     folder.mkdir(parents=True)
-    (folder / "model.safetensors").write_bytes(b"weights")
-    (folder / "config.json").write_text(json.dumps({"model_type": "whisper", "vocab_size": 51_866}))
+    (folder / "model.safetensors").write_bytes(SAFETENSORS)
+    size = {"vocab_size": 51_866, "decoder_layers": 4, "decoder_attention_heads": 8}
+    (folder / "config.json").write_text(json.dumps({"model_type": "whisper", **size}))
     (folder / "generation_config.json").write_text(json.dumps({"alignment_heads": HEADS, **generation}))
     added = [{"content": token, "id": n} for n, token in enumerate(tokens(200, ()))]
     (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": added}))
@@ -85,6 +112,7 @@ class Command:
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     monkeypatch.setenv("TRANSCRIBE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(adding, "_try", lambda *_: None)  # these weights are none
     return Command(tmp_path, capsys)
 
 
@@ -132,18 +160,22 @@ def test_one_language_of_many_or_the_only_one(models, tmp_path):
     assert (models.entry("tiny").multilingual, models.entry("tiny").languages) == (False, ["en"])
 
 
-def test_an_audio_language_model_is_told_its_languages(models, tmp_path):
+def test_an_audio_language_model_is_told_its_languages(models, tmp_path, monkeypatch):
     """And, in the entry, what it is asked; of its files those of its processor are taken, too."""
     folder = tmp_path / "llm"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_audio", "audio_config": {}}))
     for name in ("model.safetensors", "tokenizer.json", "processor_config.json", "chat_template.jinja"):
-        (folder / name).write_text("{}")
+        (folder / name).write_bytes(SAFETENSORS if name.endswith(".safetensors") else b"{}")
     assert "name each" in models("add", "llm", folder, "--licence", "MIT", fails=True)
     models("add", "llm", folder, "--licence", "MIT", "--language", "en", "--language", "da")
     entry = models.entry("llm")
     assert (entry.engine, entry.multilingual, entry.languages) == ("audio_llm", True, ["en", "da"])
     assert len(entry.files) == 5
+    monkeypatch.setattr(checking, "lacking_packages", lambda _: ["torch"])
+    for command in (("warm", "llm"), ("promote", "llm", "--reason", "x", "--without-gate")):
+        assert "its engine lacks torch: pip install" in models(*command, fails=True)
+    monkeypatch.setattr(checking, "lacking_packages", lambda _: [])
     models("warm", "llm")
     assert models("verify", "llm") == "llm: verified\n"
 
@@ -151,7 +183,7 @@ def test_an_audio_language_model_is_told_its_languages(models, tmp_path):
 def test_a_model_that_times_words_is_known_by_its_files(models, tmp_path):
     (tmp_path / "ctc").mkdir()
     (tmp_path / "ctc" / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
-    (tmp_path / "ctc" / "model.safetensors").write_text("weights")
+    (tmp_path / "ctc" / "model.safetensors").write_bytes(SAFETENSORS)
     assert "name each" in models("add", "ctc", tmp_path / "ctc", "--licence", "MIT", fails=True)
     models("add", "ctc", tmp_path / "ctc", "--licence", "MIT", "--language", "da")
     assert (models.entry("ctc").engine, models.entry("ctc").languages) == ("whisperx_align", ["da"])
@@ -187,7 +219,13 @@ def test_what_cannot_be_added_leaves_nothing_behind(models, tmp_path):
     assert sorted(models.models.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["model.pt", "pytorch_model.bin", "model.pkl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("model.pt", "pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "weights.PT", "weights.th"),
+        *("checkpoint.pth.tar", "adapter_model.bin", "Model.PKL", "modeling_own.py"),
+    ],
+)
 def test_an_entry_with_a_pickle_is_refused(models, name):
     models.write("bad", models={"bad": {**ENTRY, "files": {name: "0" * 64}}})
     assert "a pickle can run code" in models("list", fails=True)
@@ -212,7 +250,7 @@ def test_verify_finds_what_has_changed_on_disk_and_what_the_entry_says_wrongly(m
         "tiny: multilingual, says the entry; its files know one language" in told and "mine: verified" in told
     )
     (spoilt,) = (tmp_path / "cache").glob("mine-*/model.bin")
-    spoilt.write_bytes(b"\6\0\0\0weighty")
+    spoilt.write_bytes(outline(5))
     assert "mine: model.bin has sha256" in models("verify", "mine", fails=True)
 
 
@@ -232,12 +270,12 @@ def test_warm_fetches_what_routes_lead_to_into_a_shared_folder(models, tmp_path)
 def test_diff_tells_what_differs(models, tmp_path):
     models("add", "one", a_checkpoint(tmp_path / "a"), "--licence", "MIT", "--revision", "1")
     models(
-        "add", "two", a_checkpoint(tmp_path / "b", weights=b"others"), "--licence", "MIT", "--revision", "2"
+        "add", "two", a_checkpoint(tmp_path / "b", weights=outline(5)), "--licence", "MIT", "--revision", "2"
     )
     told = models("diff", "one", "two")
     assert "revision: 1 → 2" in told and "files.model.bin: " in told and "files.config.json" not in told
     assert "rows of the one are done again" in told
-    assert "only names differ" in models("diff", "one", "one")
+    assert "the same model" in models("diff", "one", "one")
 
 
 # promote, roll-back
@@ -324,3 +362,59 @@ def test_the_example_fleets_candidate_can_be_promoted(tmp_path, capsys):
     before, after = Path("conf/fleet/models.yaml").read_text(), (folder / "models.yaml").read_text()
     changed = [line for line in after.splitlines() if line not in before.splitlines()]
     assert len(changed) == 2 and changed[0] == "  - {language: da, model: asr-da-next}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"\x80\x04K\x01."),
+        ("model.safetensors", b"PK\3\4 torch.save"),
+        ("model.safetensors", struct.pack("<Q", 1 << 40) + b"{}"),
+        ("config.json", b'{"auto_map": {"AutoModel": "own.Model"}, "model_type": "whisper"}'),
+    ],
+)
+def test_files_are_judged_by_their_content(models, tmp_path, name, content):
+    folder = a_hf_checkpoint(tmp_path / "stranger")
+    (folder / name).write_bytes(content)
+    said = models("add", "stranger", folder, "--licence", "MIT", fails=True)
+    assert "safetensors inside" in said or "auto_map" in said
+    assert not (models.models / "stranger.yaml").exists()
+
+
+def test_heads_that_the_decoder_lacks_are_refused(models, tmp_path):
+    distilled = a_checkpoint(tmp_path / "distilled", weights=outline(n_layers=2))
+    said = models("add", "distilled", distilled, "--licence", "MIT", fails=True)
+    assert "alignment_heads name layer 2, head 3; the decoder has 2 layers of 8 heads" in said
+
+
+@pytest.mark.parametrize("make", [a_checkpoint, a_hf_checkpoint])
+def test_a_missing_tokenizer_is_named_with_how_to_make_it(models, tmp_path, make):
+    folder = make(tmp_path / "model")
+    (folder / "tokenizer.json").unlink()
+    said = models("add", "model", folder, "--licence", "MIT", fails=True)
+    assert "tokenizer.json is missing" in said and ("save_pretrained" in said or "--copy_files" in said)
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", ".hidden", ""])
+def test_a_name_that_no_file_can_have_is_refused_first(models, tmp_path, name):
+    said = models("add", name, a_checkpoint(tmp_path / "model"), "--licence", "MIT", fails=True)
+    assert "NAME" in said and not list(tmp_path.rglob("*escaped*"))
+
+
+@pytest.mark.parametrize("source", ["s3://", "s3:///x", "gs://bucket/x"])
+def test_places_that_are_none_end_in_one_line(models, source):
+    assert models("add", "new", source, "--licence", "MIT", fails=True).count("\n") == 1
+
+
+@pytest.mark.weights
+def test_a_model_that_cannot_decode_is_not_added(models, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    base = fetch(Registry.load(DEFAULT_PATH).get("base"))
+    models("add", "copy", base, "--licence", "MIT")
+    broken = tmp_path / "broken"
+    shutil.copytree(base, broken)
+    (broken / "tokenizer.json").write_text('{"added_tokens": []}')
+    assert "cannot decode a second of noise" in models(
+        "add", "broken", broken, "--licence", "MIT", fails=True
+    )
+    assert not (models.models / "broken.yaml").exists()

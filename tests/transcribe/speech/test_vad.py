@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.config import VadConfig
-from transcribe.speech.vad import WINDOW_SAMPLES, SegmentDetector, SpeechProbabilities
+from transcribe.speech.vad import NEAR_FACTOR, RESTART_S, WINDOW_SAMPLES, SegmentDetector, SpeechProbabilities
 from transcribe.types import SAMPLE_RATE, Segment
 
 EPSILON_S = 1e-6
@@ -75,19 +75,31 @@ def test_segments_hold_all_speech_and_keep_their_limits(probs, n_last, config):
     found = detect(samples, config, [len(samples) or 1], ScriptedNetwork)
     for segment, following in itertools.pairwise(found):
         assert segment.end_s <= following.start_s + EPSILON_S
+    lowest = NEAR_FACTOR * config.neg_threshold
     for segment in found:
         assert segment.channel == 3 and segment.duration_s > 0
         assert config.min_speech_ms / 1000 - EPSILON_S <= segment.duration_s <= config.max_segment_s
         assert segment.end_s <= len(samples) / SAMPLE_RATE
         held = probs[round(segment.start_s / WINDOW_S) : math.ceil(segment.end_s / WINDOW_S - EPSILON_S)]
-        assert max(held) >= config.neg_threshold  # never of silence alone
-        runs = "".join("q" if prob < config.neg_threshold else " " for prob in held).split()
+        assert max(held) >= lowest  # never of silence alone
+        runs = "".join("q" if prob < lowest else " " for prob in held).split()
         assert all(len(run) * WINDOW_S < config.min_silence_ms / 1000 + EPSILON_S for run in runs)
     if config.min_speech_ms == 0:
         for n, prob in enumerate(probs):
             middle_s = min((n + 0.5) * WINDOW_S, len(samples) / SAMPLE_RATE)
             if prob >= config.threshold:
                 assert any(s.start_s <= middle_s <= s.end_s for s in found)
+
+
+def test_a_doubtful_word_is_found_soon_after_speech_and_not_alone():
+    word, silence_ = [0.4] * 5, [0.01] * 20
+    near = detect(
+        scripted([*[0.9] * 10, *silence_, *word, *silence_], 0), VadConfig(), [512], ScriptedNetwork
+    )
+    assert [round(s.start_s / WINDOW_S) for s in near] == [0, 30]
+    assert detect(scripted([*silence_, *word, *silence_], 0), VadConfig(), [512], ScriptedNetwork) == []
+    late = [0.9] * 10 + [0.01] * 120 + word
+    assert len(detect(scripted([*late, *silence_], 0), VadConfig(), [512], ScriptedNetwork)) == 1
 
 
 @given(probabilities, vad_configs, st.lists(st.integers(99, 5000), min_size=1, max_size=5))
@@ -161,3 +173,15 @@ def test_a_recording_that_ends_in_speech_ends_its_segment():
 )
 def test_no_speech_no_segments(samples):
     assert detect(samples, VadConfig(), [16_000]) == []
+
+
+def test_what_was_said_long_before_does_not_change_what_is_found():
+    n_before = round(2.5 * RESTART_S * SAMPLE_RATE)
+    speech = np.concatenate([clip("fr_delivery"), clip("call_caller_1"), clip("es_appointment")])
+    loud = np.resize(np.concatenate([clip("it_train"), silence(0.5)]), n_before)
+    after = [
+        SpeechProbabilities().feed(np.concatenate([before, speech])) for before in (np.zeros_like(loud), loud)
+    ]
+    first = math.ceil((3 * RESTART_S) / WINDOW_S)
+    assert np.array_equal(after[0][first:], after[1][first:])
+    assert not np.array_equal(after[0][:first], after[1][:first])

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables_fixtures import LOCAL, duckdb_connection, publish, transcript, write
 
+from jobs import remove
+from jobs.selection import Selection
 from transcribe.errors import PublishError
 from transcribe.tables import publication
 from transcribe.tables.changes import Changes
@@ -178,6 +180,24 @@ def test_a_version_that_is_gone_says_what_to_do(tables: Tables) -> None:
     tables.maintain(retention_h=0)
     with pytest.raises(PublishError, match=rf"version {since} cannot be read.*take all rows once"):
         tables.changes_since(since)
+
+
+@pytest.mark.parametrize("later", [None, "b"])
+@pytest.mark.parametrize("way", ["version", "moment"])
+def test_a_removal_for_good_is_a_change_like_others(tables: Tables, way: str, later: str | None) -> None:
+    """A reader goes on from what it has saved, though nothing names the removed recording any more."""
+    publish(tables, 0, [transcript("a"), transcript("b"), transcript("c")])
+    since = version(tables) if way == "version" else seen(tables)
+    publish(tables, 1, [transcript("c", text="new")])
+    tables.remove_transcripts(["b"])
+    for ids in filter(None, ["a", later]):
+        remove.run(None, Selection(ids=(ids,)), output=tables.root, reason="asked for", now=True)
+    changes = tables.changes_since(since)
+    assert (changes.published, changes.version) == (["c"], version(tables))
+    assert "a" in changes.removed and "b" in changes.removed and "c" not in changes.removed
+    assert tables.changes_since(changes.version).published == []
+    publish(tables, 2, [transcript("d")])
+    assert tables.changes_since(since).published == ["c", "d"]
 
 
 steps = st.one_of(

@@ -1,0 +1,1 @@
+"""Removal of recordings from all that an output holds: tables, deliveries, pages, evaluations."""
