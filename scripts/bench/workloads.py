@@ -16,7 +16,7 @@ import gzip
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,16 +70,13 @@ def make(name: str, folder: Path, sizes: Sizes, languages: list[str], manifest: 
     if name == "silence":
         return Workload(name, [_quiet_line(folder / "silence.flac", sizes.silence_s)])
     found = _clips() if sizes.quick else [one for code in languages for one in _prompts(folder, code)]
-    by_language = {code: [one for one in found if one.language == code] for code in _languages(found)}
+    by_language: dict[str, list[Reference]] = {}
+    for one in found:
+        by_language.setdefault(one.language, []).append(one)
     if name == "long":
         return Workload(name, [_joined(folder, some, sizes.long_s) for some in by_language.values()])
     groups = [found] if sizes.quick else by_language.values()
     return Workload(name, [one for some in groups for one in _spread(some, sizes.n_prompts)])
-
-
-def _languages(references: Sequence[Reference]) -> dict[str, None]:
-    """Return the languages of ``references``, in order, as keys."""
-    return dict.fromkeys(one.language for one in references)
 
 
 def _clips() -> list[Reference]:

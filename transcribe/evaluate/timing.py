@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from transcribe.evaluate.word_error import tokens
+from transcribe.evaluate.word_error import NORMALISERS
 
 TimedText = tuple[float, float, str]
 """start_s, end_s, word."""
@@ -113,10 +113,9 @@ def compare_word_times(
 
 def _pieces(words: Iterable[TimedText], language: str) -> list[_Piece]:
     # The English normaliser joins and expands words ("twenty five" → 25), which would lose their times.
-    plain = "" if language == "en" else language
     pieces = []
     for start_s, end_s, text in words:
-        texts = tokens(text, plain)
+        texts = NORMALISERS["basic"](text, language)
         for i, piece in enumerate(texts):
             first, last = i == 0, i == len(texts) - 1
             pieces.append(_Piece(piece, start_s if first else None, end_s if last else None))

@@ -137,28 +137,11 @@ def _english() -> Callable[[str], str]:
 Normaliser = Callable[[str, str], list[str]]
 """(text, language) → words, or characters of a language in UNSPACED."""
 
-
-def _whisper(text: str, language: str) -> list[str]:
-    return tokens(text, language)
-
-
-def _spelled(text: str, language: str) -> list[str]:
-    return tokens(text, language, spell_numbers=True)
-
-
-def _basic(text: str, language: str) -> list[str]:
-    return tokens(text, "" if language == "en" else language)
-
-
-def _verbatim(text: str, language: str) -> list[str]:
-    return characters(text) if language in UNSPACED else text.split()
-
-
 NORMALISERS: dict[str, Normaliser] = {
-    "spelled": _spelled,
-    "whisper": _whisper,
-    "basic": _basic,
-    "verbatim": _verbatim,
+    "spelled": functools.partial(tokens, spell_numbers=True),
+    "whisper": tokens,
+    "basic": lambda text, language: tokens(text, "" if language == "en" else language),
+    "verbatim": lambda text, language: characters(text) if language in UNSPACED else text.split(),
 }
 """``spelled``: Whisper's, with digits written out (7 and sept are the same); ``whisper``: English with its
 contractions, spellings and numbers, other languages as ``basic``: without case and punctuation; ``verbatim``:
