@@ -346,7 +346,8 @@ def test_killed_and_interrupted_runs_go_on_to_the_table_of_an_undisturbed_one(ru
         done = current(folder / "out", "transcripts")
         assert 0 < len(done) < 4, log.read_text()
     assert "interrupted: what is published stays" in log.read_text()
-    (interrupted,) = runs(folder / "out")  # who is killed with -9 writes no last words
+    killed, interrupted = runs(folder / "out")  # the row of the first is the second's
+    assert killed["verdict"] == "bad" and "never ended" in killed["reason"]
     n_left = 4 - len(done)
     assert interrupted["reason"] == f"broke off with {n_left} recordings to do: KeyboardInterrupt"
     report = run()
