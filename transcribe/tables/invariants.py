@@ -147,6 +147,8 @@ def _runs_add_up(runs: list[Row]) -> Check:
     """A run that broke off has recordings left to do, and is bad."""
     check = Check("runs: planned = published + failed + skipped", len(runs))
     for row in runs:
+        if row["n_planned"] is None:  # it was killed before it could count anything
+            continue
         n_left = row["n_planned"] - row["n_published"] - row["n_failed"] - row["n_skipped"]
         if n_left and not (n_left > 0 and row["verdict"] == "bad"):
             check.offenders.append(

@@ -188,7 +188,7 @@ RUNS = pa.schema(
         column("job", TEXT, "nightly or rerun; null: nightly, before version 3"),
         column("asked", TEXT, "of a rerun: which rows, under which settings; else empty"),
         column("started_at", MOMENT, "the plan is made, headers are not read yet"),
-        column("ended_at", MOMENT, "after the last wave"),
+        column("ended_at", MOMENT, "after the last wave; null, as all counts are, of a run that was killed"),
         column("verdict", TEXT, "good or bad"),
         column("reason", TEXT, "why it is bad; empty when good"),
         column("n_planned", INTEGER, "= n_published + n_failed + n_skipped + n_left"),
