@@ -84,17 +84,18 @@ def chosen(registry: Registry, names: Sequence[str]) -> list[Weights]:
 
 
 def warm(entries: Sequence[Weights], folder: Path | None = None) -> str:
-    """Fetches what is not there yet, into the cache or a shared ``folder``, which executors then name in
-    ``TRANSCRIBE_CACHE``; how far it is goes to the log. Raises ``ModelError`` once all have been tried."""
+    """Fetch what is not there yet, into the cache or a shared ``folder``, which executors then name in
+    ``TRANSCRIBE_CACHE``; progress goes to the log.
+
+    A model whose engine lacks packages here is named, and fetched all the same: executors may have them.
+    Raises ``ModelError`` once all have been tried.
+    """
     place = folder or default_cache_dir()
     started, problems, n_fetched = time.monotonic(), [], 0
     wanted = [entry for entry in entries if entry.files]
     for n, entry in enumerate(wanted, start=1):
         if entry.stage == "retired":
             raise ConfigError("NAME", entry.name, "is retired; change its stage in the registry to use it")
-        if refusal := refuse_engine(entry):
-            problems.append(refusal)
-            continue
         if is_cached(entry, place):
             continue
         log.info("%d of %d: %s", n, len(wanted), entry.name)
@@ -106,4 +107,6 @@ def warm(entries: Sequence[Weights], folder: Path | None = None) -> str:
     if problems:
         raise ModelError("\n".join(problems))
     took_s = time.monotonic() - started
-    return f"{len(wanted)} models in {place}, {n_fetched} of them fetched now, in {took_s:.0f} s"
+    unfit = [f"cannot run on this machine: {refusal}" for one in entries if (refusal := refuse_engine(one))]
+    done = f"{len(wanted)} models in {place}, {n_fetched} of them fetched now, in {took_s:.0f} s"
+    return "\n".join([done, *unfit])
